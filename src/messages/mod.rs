@@ -1,0 +1,3 @@
+//! The messages of the protocol.
+mod error_code;
+pub use error_code::ErrorCode;

@@ -1,0 +1,107 @@
+//! The one clock, the one spawn, and the one source of chance: everything that would make a run unrepeatable.
+//!
+//! In a simulation (a current-thread runtime with paused clock) the clock is the runtime's, blocking work runs in place,
+//! and chance comes from the seed that [`simulate`] was given.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// The time, as the runtime sees it: a paused clock reaches everything.
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+pub fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Waits until `deadline`.
+///
+/// # Cancel safety
+/// Dropping the future stops the wait and nothing else.
+pub async fn sleep_until(deadline: Instant) {
+    tokio::time::sleep_until(deadline.into()).await;
+}
+
+/// Waits for `future` no longer than until `deadline`; `None` when it was not ready by then.
+///
+/// # Cancel safety
+/// As `future`'s own.
+pub async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+    tokio::time::timeout_at(deadline.into(), future).await.ok()
+}
+
+/// `now` plus `wait`, or a day from now if that is past what the clock can say.
+pub fn after(now: Instant, wait: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(86_400);
+    now.checked_add(wait).or_else(|| now.checked_add(DAY)).unwrap_or(now)
+}
+
+/// Starts a task on the current runtime.
+#[expect(clippy::disallowed_methods, reason = "this is the one spawn")]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future)
+}
+
+/// Runs work that takes long on a thread for such work; in place in a simulation.
+///
+/// `None` when the work panicked or the runtime is going down.
+///
+/// # Cancel safety
+/// Work that has begun goes on when the future is dropped; its result is lost.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that blocks")]
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    if simulated() {
+        return Some(work());
+    }
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+thread_local! {
+    static SIMULATION: RefCell<Option<fastrand::Rng>> = const { RefCell::new(None) };
+}
+
+/// Whether this thread runs a simulation.
+pub fn simulated() -> bool {
+    SIMULATION.with_borrow(Option::is_some)
+}
+
+/// Makes this thread a simulation until the guard is dropped: chance comes from `seed`, blocking work runs in place.
+#[doc(hidden)]
+pub fn simulate(seed: u64) -> Simulation {
+    SIMULATION.set(Some(fastrand::Rng::with_seed(seed)));
+    Simulation(())
+}
+
+/// Ends a simulation when dropped.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Simulation(());
+
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        SIMULATION.set(None);
+    }
+}
+
+/// Random bytes: from the operating system, or from the simulation's seed.
+///
+/// # Errors
+/// When the operating system has none to give.
+pub fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    let seeded = SIMULATION.with_borrow_mut(|rng| rng.as_mut().map(|rng| rng.fill(&mut bytes)));
+    if seeded.is_none() {
+        getrandom::fill(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// A generator for what need not be secret: jitter, shuffles, sticky partitions.
+pub fn rng() -> fastrand::Rng {
+    let seed = random::<8>().map_or(0x6f74_746c_6121, u64::from_le_bytes);
+    fastrand::Rng::with_seed(seed)
+}
