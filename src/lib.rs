@@ -3,6 +3,8 @@
 pub mod error;
 #[doc(hidden)]
 pub mod messages;
+#[doc(hidden)]
+pub mod records;
 pub mod task;
 #[doc(hidden)]
 pub mod wire;

@@ -1,0 +1,1 @@
+//! Record batches: how records lie in Produce requests, Fetch responses and logs.
