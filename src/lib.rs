@@ -1,5 +1,6 @@
 //! A Kafka client in pure Rust.
 
+pub mod config;
 pub mod error;
 #[doc(hidden)]
 pub mod messages;

@@ -1,0 +1,143 @@
+//! [`ConsumerConfig`]: what a consumer fetches, where it starts, and how it belongs to a group.
+
+use std::time::Duration;
+
+/// The settings of a consumer, besides those of its [client](super::ClientConfig). The defaults are the Java client's.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ConsumerConfig {
+    /// `group.id`: the group that shares the work and the offsets. Default: none, partitions are assigned by the program.
+    pub group_id: Option<String>,
+    /// `group.instance.id`: this member is the same after a restart (KIP-345). Default: none.
+    pub group_instance_id: Option<String>,
+    /// `group.protocol`. Default: [`GroupProtocol::Classic`].
+    pub group_protocol: GroupProtocol,
+    /// `group.remote.assignor`: the broker's assignor, for [`GroupProtocol::Consumer`] only. Default: the broker chooses.
+    pub group_remote_assignor: Option<String>,
+    /// `partition.assignment.strategy`: the assignors this member can work with, the preferred one first, for
+    /// [`GroupProtocol::Classic`] only. Default: range, cooperative-sticky.
+    pub partition_assignment_strategy: Vec<Assignor>,
+    /// `session.timeout.ms`: a member that was not heard of for this long is taken out of the group. For
+    /// [`GroupProtocol::Classic`] only; else the broker's `group.consumer.session.timeout.ms`. Default: 45 s.
+    pub session_timeout: Duration,
+    /// `heartbeat.interval.ms`: how often a member lets hear of itself. For [`GroupProtocol::Classic`] only; else the
+    /// broker's `group.consumer.heartbeat.interval.ms`. Default: 3 s; less than `session.timeout.ms`.
+    pub heartbeat_interval: Duration,
+    /// `max.poll.interval.ms`: a member that does not poll for this long leaves the group (KIP-62). Default: 5 min.
+    pub max_poll_interval: Duration,
+    /// `max.poll.records`: the most records that one poll returns. Default: 500.
+    pub max_poll_records: usize,
+
+    /// `enable.auto.commit`: commit by itself what was handed out and come back from. Default: true with a `group.id`,
+    /// false without.
+    pub enable_auto_commit: bool,
+    /// `auto.commit.interval.ms`: how often. Default: 5 s.
+    pub auto_commit_interval: Duration,
+    /// `auto.offset.reset`: where to start when there is no committed offset, or none that is still there.
+    /// Default: [`AutoOffsetReset::Latest`].
+    pub auto_offset_reset: AutoOffsetReset,
+    /// `isolation.level`. Default: [`IsolationLevel::ReadUncommitted`].
+    pub isolation_level: IsolationLevel,
+
+    /// `fetch.min.bytes`: the broker waits until it has this much, but no longer than `fetch.max.wait.ms`. Default: 1.
+    pub fetch_min_bytes: u32,
+    /// `fetch.max.wait.ms`. Default: 500 ms.
+    pub fetch_max_wait: Duration,
+    /// `fetch.max.bytes`: the most that one answer of a broker should hold; a single larger batch still comes.
+    /// Default: 52428800 (50 MiB).
+    pub fetch_max_bytes: u32,
+    /// `max.partition.fetch.bytes`: the most that one answer should hold of one partition; a single larger batch still
+    /// comes. Default: 1048576 (1 MiB).
+    pub max_partition_fetch_bytes: u32,
+    /// `queued.max.messages.kbytes`: how much may be fetched ahead and not handed out yet, all partitions together; the
+    /// setting in KiB, here in bytes. A name of librdkafka's. Default: 67108864 (64 MiB).
+    pub queued_max_bytes: usize,
+    /// `fetch.max.decompressed.bytes`: the most that the records of one batch may take uncompressed; a batch beyond it is
+    /// an error. A setting of this client's own. Default: 134217728 (128 MiB).
+    pub fetch_max_decompressed_bytes: usize,
+
+    /// `allow.auto.create.topics`: a topic that is subscribed to may come into being by it, if the broker is set so.
+    /// Default: true.
+    pub allow_auto_create_topics: bool,
+    /// `exclude.internal.topics`: a pattern does not match the topics that Kafka keeps for itself. Default: true.
+    pub exclude_internal_topics: bool,
+}
+
+/// `group.protocol`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum GroupProtocol {
+    /// `classic`: one of the members assigns the partitions.
+    #[default]
+    Classic,
+    /// `consumer`: the broker does (KIP-848).
+    Consumer,
+}
+
+/// An assignor of the classic protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Assignor {
+    /// `range`: neighbouring partitions of each topic.
+    Range,
+    /// `roundrobin`: partitions dealt one by one.
+    RoundRobin,
+    /// `sticky`: balanced, with as few moves as possible (KIP-54).
+    Sticky,
+    /// `cooperative-sticky`: the same, and what does not move is read on during the rebalance (KIP-429).
+    CooperativeSticky,
+}
+
+/// `auto.offset.reset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum AutoOffsetReset {
+    /// `earliest` (librdkafka also `smallest`, `beginning`): the oldest record that is there.
+    Earliest,
+    /// `latest` (librdkafka also `largest`, `end`): the next record to be written.
+    #[default]
+    Latest,
+    /// `none` (librdkafka also `error`): the application is told, and decides.
+    None,
+    /// `by_duration:PnDTnHnMn.nS`: the first record that is not older than this (KIP-1106).
+    ByDuration(Duration),
+}
+
+/// `isolation.level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum IsolationLevel {
+    /// `read_uncommitted`: all records, those of open and aborted transactions too.
+    #[default]
+    ReadUncommitted,
+    /// `read_committed`: records of committed transactions, and records without one (KIP-98).
+    ReadCommitted,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> ConsumerConfig {
+        ConsumerConfig {
+            group_id: None,
+            group_instance_id: None,
+            group_protocol: GroupProtocol::Classic,
+            group_remote_assignor: None,
+            partition_assignment_strategy: vec![Assignor::Range, Assignor::CooperativeSticky],
+            session_timeout: Duration::from_secs(45),
+            heartbeat_interval: Duration::from_secs(3),
+            max_poll_interval: Duration::from_secs(300),
+            max_poll_records: 500,
+            enable_auto_commit: false,
+            auto_commit_interval: Duration::from_secs(5),
+            auto_offset_reset: AutoOffsetReset::Latest,
+            isolation_level: IsolationLevel::ReadUncommitted,
+            fetch_min_bytes: 1,
+            fetch_max_wait: Duration::from_millis(500),
+            fetch_max_bytes: 52_428_800,
+            max_partition_fetch_bytes: 1_048_576,
+            queued_max_bytes: 67_108_864,
+            fetch_max_decompressed_bytes: 134_217_728,
+            allow_auto_create_topics: true,
+            exclude_internal_topics: true,
+        }
+    }
+}
