@@ -1,6 +1,8 @@
 //! A Kafka client in pure Rust.
 
 pub mod config;
+#[doc(hidden)]
+pub mod engine;
 pub mod error;
 #[doc(hidden)]
 pub mod messages;
