@@ -3,17 +3,58 @@
 //! Each file opens with what the API does, who answers it and what changed in which version, and then lists its fields
 //! in the order of the wire, in the notation of [`message!`](crate::message). Field names are Apache Kafka's in snake
 //! case. Structs are plain data: build them with `..Default::default()`, whose values are the protocol's defaults.
+//! [`Api`] is the row of an API in the table of all that we speak: versions, flexibility, routing.
 //!
 //! This layer imports [`wire`](crate::wire) only. It decides nothing: what to ask, whom, and what to make of the answer
-//! belongs to the layers above.
+//! belongs to the layers above. Bytes behind a message's last field are an error, though Java ignores them;
+//! [`Reader::finish`](crate::wire::Reader::finish) is where that is decided.
 #![allow(
     clippy::exhaustive_structs,
     clippy::exhaustive_enums,
     reason = "plain data of a hidden module, outside semver"
 )]
 
+mod api;
+mod api_key;
+mod broker_ids;
 mod error_code;
+mod header;
 mod ids;
+mod leader_hint;
+mod record_set;
 
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+mod fetch;
+mod find_coordinator;
+mod init_producer_id;
+pub mod list_offsets;
+mod metadata;
+mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
+
+pub use api::{APIS, AnyRequest, AnyResponse, Api, Lane, MessageError, Request, Response, Route, api};
+pub use api_key::ApiKey;
+pub use broker_ids::BrokerIds;
 pub use error_code::{ErrorClass, ErrorCode};
+pub use header::{ClientId, RequestHeader, ResponseHeader};
 pub use ids::{Acks, BrokerId, CoordinatorType, IsolationLevel, LeaderEpoch, ProducerEpoch, ProducerId};
+pub use leader_hint::{CurrentLeader, NodeEndpoint};
+pub use record_set::RecordSet;
+
+pub use api_versions::*;
+pub use create_topics::*;
+pub use delete_topics::*;
+pub use fetch::*;
+pub use find_coordinator::*;
+pub use init_producer_id::*;
+pub use list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopic, ListOffsetsTopicResponse,
+};
+pub use metadata::*;
+pub use produce::*;
+pub use sasl_authenticate::*;
+pub use sasl_handshake::*;

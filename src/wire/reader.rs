@@ -53,6 +53,11 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    /// The bytes that are left, untaken.
+    pub fn peek(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Names the field that is read next.
     #[inline(always)]
     pub fn at(&mut self, place: &'static Place) {
