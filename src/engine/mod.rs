@@ -1,4 +1,15 @@
-//! The client's and the broker's logic as state machines: bytes, times and seeds go in; bytes, events and deadlines come out.
+//! State machines without I/O: bytes, events, `now` and a seeded generator go in; bytes, events and deadlines come out.
+//!
+//! Nothing here opens a socket, reads a clock, draws from the system's randomness or starts a task, so everything can be
+//! fuzzed, simulated and measured on its own. This layer imports [`wire`](crate::wire), [`messages`](crate::messages),
+//! [`records`](crate::records) and [`error`](crate::error); limits come as plain structs, never as settings.
+#![allow(
+    clippy::exhaustive_structs,
+    clippy::exhaustive_enums,
+    reason = "a hidden module, outside semver; what is re-exported says `non_exhaustive` itself"
+)]
 
 pub mod connection;
+pub mod partitioner;
+pub mod retry;
 pub mod sasl;

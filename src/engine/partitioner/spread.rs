@@ -1,0 +1,122 @@
+//! Where records go whose place does not matter: what is remembered of one topic.
+
+use super::{Choice, Unplaced};
+
+/// One topic's memory: the sticky partition with its share of bytes, and whose turn it is.
+#[derive(Debug, Clone, Default)]
+pub struct Spread {
+    sticky: Option<Sticky>,
+    turn: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sticky {
+    partition: i32,
+    bytes: usize,
+}
+
+impl Spread {
+    /// The partition for what a partitioner chose; `None` when the topic has no such partition, or none at all.
+    pub fn place(
+        &mut self,
+        choice: Choice,
+        record: &Unplaced<'_>,
+        load: &Load,
+        rng: &mut fastrand::Rng,
+    ) -> Option<i32> {
+        if record.partitions < 1 {
+            return None;
+        }
+        match choice {
+            Choice::Partition(partition) => (0..record.partitions).contains(&partition).then_some(partition),
+            Choice::Random => draw(record, rng),
+            Choice::InTurn => {
+                let turn = self.turn;
+                self.turn = turn.wrapping_add(1);
+                nth(record, turn)
+            }
+            Choice::Sticky => match self.sticky {
+                Some(sticky) if is_good(sticky.partition, record) => Some(sticky.partition),
+                _ => {
+                    let partition = load.draw(record, rng).or_else(|| draw(record, rng))?;
+                    self.sticky = Some(Sticky { partition, bytes: 0 });
+                    Some(partition)
+                }
+            },
+        }
+    }
+
+    /// Counts what was appended to a partition. Once the sticky partition has had `share` bytes, and its batch is not one
+    /// that still fills, the next record without a place gets another: a switch in the middle of a batch would leave
+    /// small batches behind (KIP-794). At twice the share it is over in any case.
+    pub fn appended(&mut self, partition: i32, bytes: usize, share: usize, batch_is_filling: bool) {
+        let Some(sticky) = self.sticky.as_mut().filter(|sticky| sticky.partition == partition) else {
+            return;
+        };
+        sticky.bytes = sticky.bytes.saturating_add(bytes);
+        let over = !batch_is_filling || sticky.bytes >= share.saturating_mul(2);
+        if sticky.bytes >= share && over {
+            self.sticky = None;
+        }
+    }
+
+    /// The partition that is sticky now.
+    pub fn sticky_partition(&self) -> Option<i32> {
+        self.sticky.map(|sticky| sticky.partition)
+    }
+}
+
+/// How likely each partition of a topic is to become the sticky one: the shorter the queue of its batches, the likelier
+/// (KIP-794). Empty: all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Partitions with the sums of the weights up to and including theirs.
+    sums: Vec<(u64, i32)>,
+}
+
+impl Load {
+    /// The table for the batches that wait in each partition. Leave out the partitions whose broker takes no batches
+    /// (`partitioner.availability.timeout.ms`).
+    ///
+    /// As in Java, a partition weighs the longest queue plus one, less its own queue.
+    pub fn of_queues(queues: &[(i32, u32)]) -> Load {
+        let longest = queues.iter().map(|(_, queued)| *queued).max().unwrap_or_default();
+        let mut sum = 0u64;
+        let weigh = |(partition, queued): &(i32, u32)| {
+            sum = sum.saturating_add(u64::from(longest.saturating_sub(*queued))).saturating_add(1);
+            (sum, *partition)
+        };
+        Load { sums: queues.iter().map(weigh).collect() }
+    }
+
+    /// A partition by weight; `None` when the table is empty or older than the topic's partitions.
+    fn draw(&self, record: &Unplaced<'_>, rng: &mut fastrand::Rng) -> Option<i32> {
+        let (total, _) = *self.sums.last()?;
+        let lot = rng.u64(..total);
+        let index = self.sums.partition_point(|(sum, _)| *sum <= lot);
+        let (_, partition) = *self.sums.get(index)?;
+        is_good(partition, record).then_some(partition)
+    }
+}
+
+/// Whether the partition exists and has a leader (or none has).
+fn is_good(partition: i32, record: &Unplaced<'_>) -> bool {
+    let Unplaced { partitions, available, .. } = *record;
+    let all_available = usize::try_from(partitions) == Ok(available.len());
+    (0..partitions).contains(&partition)
+        && (all_available || available.is_empty() || available.binary_search(&partition).is_ok())
+}
+
+/// Any partition that has a leader; any at all when none has.
+fn draw(record: &Unplaced<'_>, rng: &mut fastrand::Rng) -> Option<i32> {
+    nth(record, rng.usize(..))
+}
+
+/// The partition with this number, counted over and over.
+fn nth(record: &Unplaced<'_>, number: usize) -> Option<i32> {
+    if let Some(index) = number.checked_rem(record.available.len()) {
+        return record.available.get(index).copied();
+    }
+    let partitions = usize::try_from(record.partitions).ok()?;
+    number.checked_rem(partitions).and_then(|partition| i32::try_from(partition).ok())
+}
