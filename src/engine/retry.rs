@@ -10,7 +10,7 @@
 //! deadline is a failure at once.
 
 use crate::error::{ErrorKind, Sent};
-use crate::messages::{ErrorClass, ErrorCode};
+use crate::messages::{ErrorClass, ErrorCode, Route};
 use std::time::{Duration, Instant};
 
 /// How often and how fast requests are repeated.
@@ -38,8 +38,9 @@ pub struct Failure {
     pub sent: Sent,
     /// What repeating the request would do.
     pub repeat: Repeat,
-    /// Why the request went to the broker that it went to.
-    pub target: Target,
+    /// Why the request went to the broker that it went to, which says what to look up again. The row of its API says it,
+    /// but for InitProducerId without a transactional id, which goes to [`Route::Any`].
+    pub route: Route,
     /// How often the request was sent or tried to be sent, this time included: 1 for the first.
     pub attempt: u32,
     /// When it happened.
@@ -51,28 +52,13 @@ pub struct Failure {
 /// What repeating a request would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Repeat {
-    /// It only asks: repeating it changes nothing, also after a fault that nobody knows.
+    /// It only asks: it is repeated after a fault that nobody knows, too.
     Read,
-    /// It changes something, and may be repeated: the broker tells a repetition (sequence numbers, epochs), or the user
-    /// wants it at least once.
+    /// It changes something, and may be repeated: doing it twice is as good as once (`repeatable` in the row of its API),
+    /// or the user wants it at least once.
     Write,
     /// It changes something each time that it arrives: it is not repeated when it may have arrived.
     WriteOnce,
-}
-
-/// Why a request goes to the broker that it goes to: this says what to look up again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// Any broker would do.
-    Any,
-    /// The broker is the controller.
-    Controller,
-    /// The broker leads the partitions of the request.
-    Leader,
-    /// The broker is the coordinator of a group or a transactional id.
-    Coordinator,
-    /// It must be this broker, whatever it is.
-    Broker,
 }
 
 /// What to do next.
@@ -80,7 +66,7 @@ pub enum Target {
 pub enum Next {
     /// Nothing: what was asked for has been done before.
     Done,
-    /// Send it again at this time, to wherever it goes then (any other broker, for [`Target::Any`]).
+    /// Send it again at this time, to wherever it goes then (any other broker, for [`Route::Any`]).
     Retry(Instant),
     /// Refresh metadata, and send it again no earlier than this.
     Refresh(Instant),
@@ -140,9 +126,9 @@ enum Way {
 
 impl Way {
     fn of(failure: &Failure) -> Way {
-        let Failure { fault, sent, repeat, target, .. } = *failure;
+        let Failure { fault, sent, repeat, route, .. } = *failure;
         match fault {
-            ErrorKind::Broker(code) => Way::of_code(code, repeat, target),
+            ErrorKind::Broker(code) => Way::of_code(code, repeat, route),
 
             // An answer that did not come, or cannot be read, leaves open what the broker did.
             ErrorKind::Timeout | ErrorKind::Disconnected | ErrorKind::Protocol
@@ -151,7 +137,7 @@ impl Way {
                 Way::Fail
             }
             ErrorKind::Timeout | ErrorKind::Disconnected | ErrorKind::Connect | ErrorKind::Resolve => {
-                Way::elsewhere(target)
+                Way::elsewhere(route)
             }
             // The driver closed the connection; another answer may be better (BEHAVIOUR: a null host, a wrong count).
             ErrorKind::Protocol => Way::Reconnect,
@@ -173,15 +159,15 @@ impl Way {
     }
 
     /// The broker cannot be reached: who stands in for it?
-    fn elsewhere(target: Target) -> Way {
-        match target {
-            Target::Any | Target::Broker => Way::Retry,
-            Target::Leader | Target::Controller => Way::Refresh,
-            Target::Coordinator => Way::FindCoordinator,
+    fn elsewhere(route: Route) -> Way {
+        match route {
+            Route::Any | Route::Node => Way::Retry,
+            Route::Leader | Route::Controller => Way::Refresh,
+            Route::GroupCoordinator | Route::TransactionCoordinator => Way::FindCoordinator,
         }
     }
 
-    fn of_code(code: ErrorCode, repeat: Repeat, target: Target) -> Way {
+    fn of_code(code: ErrorCode, repeat: Repeat, route: Route) -> Way {
         match code {
             // The batch is in the log, from an earlier attempt (12).
             ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Way::Done,
@@ -199,7 +185,7 @@ impl Way {
             _ => match code.class() {
                 ErrorClass::Success => Way::Done,
                 ErrorClass::Retriable => Way::Retry,
-                ErrorClass::StaleMetadata if target == Target::Broker => Way::Retry,
+                ErrorClass::StaleMetadata if route == Route::Node => Way::Retry,
                 ErrorClass::StaleMetadata => Way::Refresh,
                 ErrorClass::StaleCoordinator => Way::FindCoordinator,
                 ErrorClass::Failed | ErrorClass::Abortable | ErrorClass::Fatal => Way::Fail,

@@ -3,25 +3,25 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// What a request is: the columns of the matrix.
-const REQUESTS: [(&str, Repeat, Target); 6] = [
-    ("read any", Repeat::Read, Target::Any),
-    ("read leader", Repeat::Read, Target::Leader),
-    ("write leader", Repeat::Write, Target::Leader),
-    ("write coord.", Repeat::Write, Target::Coordinator),
-    ("once contr.", Repeat::WriteOnce, Target::Controller),
-    ("read broker", Repeat::Read, Target::Broker),
+const REQUESTS: [(&str, Repeat, Route); 6] = [
+    ("read any", Repeat::Read, Route::Any),
+    ("read leader", Repeat::Read, Route::Leader),
+    ("write leader", Repeat::Write, Route::Leader),
+    ("write coord.", Repeat::Write, Route::TransactionCoordinator),
+    ("once contr.", Repeat::WriteOnce, Route::Controller),
+    ("read node", Repeat::Read, Route::Node),
 ];
 
-fn failure(fault: ErrorKind, sent: Sent, repeat: Repeat, target: Target) -> Failure {
+fn failure(fault: ErrorKind, sent: Sent, repeat: Repeat, route: Route) -> Failure {
     let now = crate::task::now();
-    Failure { fault, sent, repeat, target, attempt: 1, now, deadline: now + Duration::from_secs(30) }
+    Failure { fault, sent, repeat, route, attempt: 1, now, deadline: now + Duration::from_secs(30) }
 }
 
 fn row(fault: ErrorKind, sent: Sent) -> String {
     let mut row = String::new();
-    for (_, repeat, target) in REQUESTS {
+    for (_, repeat, route) in REQUESTS {
         let next =
-            Policy::default().decide(&failure(fault, sent, repeat, target), &mut fastrand::Rng::with_seed(1));
+            Policy::default().decide(&failure(fault, sent, repeat, route), &mut fastrand::Rng::with_seed(1));
         let word = match next {
             Next::Done => "done",
             Next::Retry(_) => "retry",
@@ -99,7 +99,7 @@ fn error_codes() -> String {
 #[test]
 fn a_retry_that_would_begin_after_the_deadline_is_none() {
     let mut rng = fastrand::Rng::with_seed(1);
-    let mut late = failure(ErrorKind::Disconnected, Sent::Maybe, Repeat::Read, Target::Any);
+    let mut late = failure(ErrorKind::Disconnected, Sent::Maybe, Repeat::Read, Route::Any);
     late.deadline = late.now + Duration::from_millis(50);
     assert_eq!(Policy::default().decide(&late, &mut rng), Next::Expire);
     late.fault = ErrorKind::Broker(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
@@ -110,7 +110,7 @@ fn a_retry_that_would_begin_after_the_deadline_is_none() {
 fn retries_may_be_counted() {
     let mut rng = fastrand::Rng::with_seed(1);
     let policy = Policy { retries: 2, ..Policy::default() };
-    let mut failure = failure(ErrorKind::Disconnected, Sent::Maybe, Repeat::Write, Target::Leader);
+    let mut failure = failure(ErrorKind::Disconnected, Sent::Maybe, Repeat::Write, Route::Leader);
     let decisions: Vec<bool> = (1..=4)
         .map(|attempt| {
             failure.attempt = attempt;
@@ -127,7 +127,7 @@ fn concurrent_transactions_are_asked_again_quickly() {
         ErrorKind::Broker(ErrorCode::CONCURRENT_TRANSACTIONS),
         Sent::Maybe,
         Repeat::Write,
-        Target::Coordinator,
+        Route::TransactionCoordinator,
     );
     for attempt in 1..20 {
         failure.attempt = attempt;
