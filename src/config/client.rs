@@ -1,6 +1,8 @@
 //! [`ClientConfig`]: what producer, consumer and admin share: where the cluster is, how to connect, when to give up.
 
-use super::{HostPort, Sasl, Ssl};
+use super::error::ConfigError;
+use super::settings::Settings;
+use super::{HostPort, Sasl, Ssl, value};
 use std::time::Duration;
 
 /// The settings of a client: connections, security, metadata, retries. The defaults are the Java client's.
@@ -69,6 +71,9 @@ pub struct ClientConfig {
     /// `metadata.recovery.rebootstrap.trigger.ms`: start again from `bootstrap.servers` when no metadata came for this
     /// long (KIP-1102). Default: 5 min.
     pub metadata_recovery_rebootstrap_trigger: Duration,
+
+    /// What the settings do that whoever wrote them may not expect, as sentences; each belongs into the log once.
+    pub warnings: Vec<String>,
 }
 
 /// `security.protocol`.
@@ -110,7 +115,215 @@ pub enum RecoveryStrategy {
     None,
 }
 
+impl ClientConfig {
+    /// Reads the settings that all clients share.
+    ///
+    /// # Errors
+    /// When `bootstrap.servers` is not there or an entry of it makes no sense, when what security needs is not there, when
+    /// a password would travel unencrypted, and when settings contradict each other.
+    pub fn from_settings(settings: &Settings) -> Result<ClientConfig, ConfigError> {
+        let security_protocol = settings.parsed("security.protocol", SecurityProtocol::named)?;
+        let sasl = if security_protocol.is_sasl() { Some(Sasl::from_settings(settings)?) } else { None };
+        let request_timeout = settings.millis("request.timeout.ms")?;
+        let (retry_backoff, retry_backoff_max) =
+            growing(settings, "retry.backoff.ms", "retry.backoff.max.ms")?;
+        let (reconnect_backoff, reconnect_backoff_max) =
+            growing(settings, "reconnect.backoff.ms", "reconnect.backoff.max.ms")?;
+        let (connection_setup_timeout, connection_setup_timeout_max) = growing(
+            settings,
+            "socket.connection.setup.timeout.ms",
+            "socket.connection.setup.timeout.max.ms",
+        )?;
+        let mut config = ClientConfig {
+            bootstrap_servers: bootstrap_servers(settings, security_protocol)?,
+            client_id: settings.text("client.id").unwrap_or("").to_owned(),
+            client_rack: settings.text("client.rack").map(str::to_owned),
+            security_protocol,
+            sasl,
+            ssl: Ssl::from_settings(settings)?,
+            request_timeout,
+            default_api_timeout: default_api_timeout(settings, request_timeout)?,
+            retries: settings.number("retries")?,
+            retry_backoff,
+            retry_backoff_max,
+            connection_setup_timeout,
+            connection_setup_timeout_max,
+            reconnect_backoff,
+            reconnect_backoff_max,
+            connections_max_idle: settings.millis_or_never("connections.max.idle.ms")?,
+            send_buffer_bytes: socket_buffer(settings, "send.buffer.bytes")?,
+            receive_buffer_bytes: socket_buffer(settings, "receive.buffer.bytes")?,
+            receive_message_max_bytes: settings.number("receive.message.max.bytes")?,
+            broker_address_family: settings.parsed("broker.address.family", AddressFamily::named)?,
+            metadata_max_age: settings.millis("metadata.max.age.ms")?,
+            metadata_recovery_strategy: settings
+                .parsed("metadata.recovery.strategy", RecoveryStrategy::named)?,
+            metadata_recovery_rebootstrap_trigger: settings
+                .millis("metadata.recovery.rebootstrap.trigger.ms")?,
+            warnings: Vec::new(),
+        };
+        config.refuse_secrets_in_the_clear(settings)?;
+        config.warn_of_protocol(settings);
+        Ok(config)
+    }
+
+    /// The brokers to start from are known; any other is asked about by [`Sasl::plaintext_allowed`] when it is connected to.
+    fn refuse_secrets_in_the_clear(&self, settings: &Settings) -> Result<(), ConfigError> {
+        let Some(sasl) = self.sasl.as_ref().filter(|_| !self.security_protocol.is_tls()) else {
+            return Ok(());
+        };
+        match self.bootstrap_servers.iter().find(|server| !sasl.plaintext_allowed(&server.host)) {
+            Some(server) => Err(ConfigError::Contradiction(format!(
+                "{} would send its secret to {server} unencrypted with {}: set security.protocol=SASL_SSL, or \
+                 sasl.allow.plaintext=true if that is what you want",
+                settings.tell("sasl.mechanism"),
+                settings.tell("security.protocol"),
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn warn_of_protocol(&mut self, settings: &Settings) {
+        let protocol = settings.tell("security.protocol");
+        let first = |keys: &[&'static str]| keys.iter().copied().find(|key| settings.is_given(key));
+        match &self.sasl {
+            Some(sasl) if !self.security_protocol.is_tls() && sasl.mechanism.sends_secret() => {
+                self.warnings.push(format!(
+                    "{protocol}: the secret of {} goes over the network unencrypted",
+                    sasl.mechanism.as_str()
+                ));
+            }
+            Some(sasl) if !self.security_protocol.is_tls() => self.warnings.push(format!(
+                "{protocol}: what {} exchanges goes over the network unencrypted, and a weak password can be guessed from it",
+                sasl.mechanism.as_str()
+            )),
+            Some(_) => {}
+            None => {
+                let key = first(&["sasl.mechanism", "sasl.username", "sasl.password", "sasl.jaas.config"]);
+                self.warnings.extend(key.map(|key| {
+                    format!("{key} ({}) has no effect with {protocol}", settings.origin(key))
+                }));
+            }
+        }
+        if !self.security_protocol.is_tls() {
+            let key = first(&[
+                "ssl.ca.location",
+                "ssl.ca.pem",
+                "ssl.truststore.location",
+                "ssl.truststore.certificates",
+                "ssl.certificate.location",
+                "ssl.certificate.pem",
+                "ssl.keystore.location",
+                "ssl.keystore.certificate.chain",
+            ]);
+            self.warnings.extend(
+                key.map(|key| format!("{key} ({}) has no effect with {protocol}", settings.origin(key))),
+            );
+        }
+    }
+}
+
+/// A time and what it grows to. One of them set alone moves the other's default out of its way; of two that were set and
+/// do not fit, the greatest counts, as in Java.
+fn growing(
+    settings: &Settings,
+    first: &'static str,
+    last: &'static str,
+) -> Result<(Duration, Duration), ConfigError> {
+    let (start, greatest) = (settings.millis(first)?, settings.millis(last)?);
+    if start > greatest && !settings.is_given(last) {
+        return Ok((start, start));
+    }
+    Ok((start.min(greatest), greatest))
+}
+
+/// A call must be able to make one request: the default grows with it, a value that was set is an error.
+fn default_api_timeout(settings: &Settings, request: Duration) -> Result<Duration, ConfigError> {
+    let timeout = settings.millis("default.api.timeout.ms")?;
+    if timeout < request && settings.is_given("default.api.timeout.ms") {
+        return Err(ConfigError::Contradiction(format!(
+            "{} must not be less than {}",
+            settings.tell("default.api.timeout.ms"),
+            settings.tell("request.timeout.ms")
+        )));
+    }
+    Ok(timeout.max(request))
+}
+
+fn socket_buffer(settings: &Settings, key: &'static str) -> Result<Option<u32>, ConfigError> {
+    let bytes: i32 = settings.number(key)?;
+    Ok(u32::try_from(bytes).ok().filter(|&bytes| bytes > 0))
+}
+
+fn bootstrap_servers(settings: &Settings, protocol: SecurityProtocol) -> Result<Vec<HostPort>, ConfigError> {
+    let mut servers = Vec::new();
+    for entry in settings.list("bootstrap.servers") {
+        let wrong = |why: &str| ConfigError::WrongValue {
+            key: "bootstrap.servers".to_owned(),
+            // A user and password before the host of a URL are not for a log.
+            value: entry.rsplit('@').next().unwrap_or(entry).escape_debug().to_string(),
+            origin: settings.origin("bootstrap.servers"),
+            expected: format!("host:port, with commas between: {why}"),
+        };
+        let address = match entry.split_once("://") {
+            Some((listener, address)) => match SecurityProtocol::named(listener) {
+                Some(named) if named == protocol => address,
+                Some(_) => return Err(wrong("what stands before :// is not the security.protocol")),
+                None => return Err(wrong("it is no URL")),
+            },
+            None => entry,
+        };
+        let server = HostPort::parse(address).map_err(wrong)?;
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    if servers.is_empty() {
+        return Err(ConfigError::Missing {
+            key: "bootstrap.servers",
+            why: "it says where the cluster is, as host:port (in the environment: KAFKA_BOOTSTRAP_SERVERS)"
+                .to_owned(),
+        });
+    }
+    Ok(servers)
+}
+
+impl AddressFamily {
+    fn named(text: &str) -> Option<AddressFamily> {
+        match value::choice(text, &["any", "v4", "v6"])? {
+            "v4" => Some(AddressFamily::V4),
+            "v6" => Some(AddressFamily::V6),
+            _ => Some(AddressFamily::Any),
+        }
+    }
+}
+
+impl RecoveryStrategy {
+    fn named(text: &str) -> Option<RecoveryStrategy> {
+        match value::choice(text, &["rebootstrap", "none"])? {
+            "none" => Some(RecoveryStrategy::None),
+            _ => Some(RecoveryStrategy::Rebootstrap),
+        }
+    }
+}
+
 impl SecurityProtocol {
+    /// The protocol that is called so.
+    pub fn named(name: &str) -> Option<SecurityProtocol> {
+        let all = [Self::Plaintext, Self::Ssl, Self::SaslPlaintext, Self::SaslSsl];
+        all.into_iter().find(|protocol| protocol.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Kafka's name of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SecurityProtocol::Plaintext => "PLAINTEXT",
+            SecurityProtocol::Ssl => "SSL",
+            SecurityProtocol::SaslPlaintext => "SASL_PLAINTEXT",
+            SecurityProtocol::SaslSsl => "SASL_SSL",
+        }
+    }
+
     /// Whether connections are encrypted.
     pub fn is_tls(self) -> bool {
         matches!(self, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl)
@@ -148,6 +361,7 @@ impl Default for ClientConfig {
             metadata_max_age: Duration::from_secs(300),
             metadata_recovery_strategy: RecoveryStrategy::Rebootstrap,
             metadata_recovery_rebootstrap_trigger: Duration::from_secs(300),
+            warnings: Vec::new(),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! [`ConsumerConfig`]: what a consumer fetches, where it starts, and how it belongs to a group.
 
+use super::error::ConfigError;
+use super::settings::Settings;
+use super::value;
 use std::time::Duration;
 
 /// The settings of a consumer, besides those of its [client](super::ClientConfig). The defaults are the Java client's.
@@ -112,6 +115,158 @@ pub enum IsolationLevel {
     ReadUncommitted,
     /// `read_committed`: records of committed transactions, and records without one (KIP-98).
     ReadCommitted,
+}
+
+impl ConsumerConfig {
+    /// Reads the settings of a consumer.
+    ///
+    /// # Errors
+    /// When settings contradict each other: those of one group protocol with the other (KIP-848), `enable.auto.commit`
+    /// without a `group.id`, or heartbeats that are rarer than the session allows.
+    pub fn from_settings(settings: &Settings) -> Result<ConsumerConfig, ConfigError> {
+        let group_id = settings.text("group.id").map(str::to_owned);
+        let group_protocol = settings.parsed("group.protocol", GroupProtocol::named)?;
+        group_protocol.refuse_foreign(settings)?;
+        let session_timeout = settings.millis("session.timeout.ms")?;
+        let heartbeat_interval = settings.millis("heartbeat.interval.ms")?;
+        if group_protocol == GroupProtocol::Classic && heartbeat_interval >= session_timeout {
+            return Err(ConfigError::Contradiction(format!(
+                "{} must be less than {}",
+                settings.tell("heartbeat.interval.ms"),
+                settings.tell("session.timeout.ms")
+            )));
+        }
+        Ok(ConsumerConfig {
+            enable_auto_commit: auto_commit(settings, group_id.is_some())?,
+            group_id,
+            group_instance_id: settings.text("group.instance.id").map(str::to_owned),
+            group_protocol,
+            group_remote_assignor: settings.text("group.remote.assignor").map(str::to_owned),
+            partition_assignment_strategy: settings.parsed("partition.assignment.strategy", assignors)?,
+            session_timeout,
+            heartbeat_interval,
+            max_poll_interval: settings.millis("max.poll.interval.ms")?,
+            max_poll_records: settings.number("max.poll.records")?,
+            auto_commit_interval: settings.millis("auto.commit.interval.ms")?,
+            auto_offset_reset: settings.parsed("auto.offset.reset", AutoOffsetReset::named)?,
+            isolation_level: settings.parsed("isolation.level", IsolationLevel::named)?,
+            fetch_min_bytes: settings.number("fetch.min.bytes")?,
+            fetch_max_wait: settings.millis("fetch.max.wait.ms")?,
+            fetch_max_bytes: settings.number("fetch.max.bytes")?,
+            max_partition_fetch_bytes: settings.number("max.partition.fetch.bytes")?,
+            queued_max_bytes: settings.number("queued.max.messages.kbytes")?,
+            fetch_max_decompressed_bytes: settings.number("fetch.max.decompressed.bytes")?,
+            allow_auto_create_topics: settings.flag("allow.auto.create.topics")?,
+            exclude_internal_topics: settings.flag("exclude.internal.topics")?,
+        })
+    }
+}
+
+/// Commits need a group: without one there are none by default, and asking for them is an error, as in Java.
+fn auto_commit(settings: &Settings, in_group: bool) -> Result<bool, ConfigError> {
+    if !settings.is_given("enable.auto.commit") {
+        return Ok(in_group);
+    }
+    let wanted = settings.flag("enable.auto.commit")?;
+    if wanted && !in_group {
+        return Err(ConfigError::Contradiction(format!(
+            "{} needs a group.id to commit for",
+            settings.tell("enable.auto.commit")
+        )));
+    }
+    Ok(wanted)
+}
+
+fn assignors(text: &str) -> Option<Vec<Assignor>> {
+    value::list(text).map(Assignor::named).collect()
+}
+
+impl GroupProtocol {
+    fn named(text: &str) -> Option<GroupProtocol> {
+        match value::choice(text, &["classic", "consumer"])? {
+            "classic" => Some(GroupProtocol::Classic),
+            _ => Some(GroupProtocol::Consumer),
+        }
+    }
+
+    /// Settings of the other protocol are refused, with what does their work in this one (KIP-848).
+    fn refuse_foreign(self, settings: &Settings) -> Result<(), ConfigError> {
+        const CLASSIC_ONLY: [(&str, &str); 4] = [
+            (
+                "session.timeout.ms",
+                "the broker's group.consumer.session.timeout.ms, or the group's consumer.session.timeout.ms",
+            ),
+            (
+                "heartbeat.interval.ms",
+                "the broker's group.consumer.heartbeat.interval.ms, or the group's consumer.heartbeat.interval.ms",
+            ),
+            (
+                "partition.assignment.strategy",
+                "group.remote.assignor, one of the broker's group.consumer.assignors",
+            ),
+            ("group.protocol.type", "nothing"),
+        ];
+        const CONSUMER_ONLY: [(&str, &str); 1] = [("group.remote.assignor", "partition.assignment.strategy")];
+        let foreign: &[(&str, &str)] = match self {
+            GroupProtocol::Classic => &CONSUMER_ONLY,
+            GroupProtocol::Consumer => &CLASSIC_ONLY,
+        };
+        match foreign.iter().find(|(key, _)| settings.is_given(key)) {
+            Some((key, instead)) => Err(ConfigError::Contradiction(format!(
+                "{} does not apply with {}; what decides there is {instead}",
+                settings.tell(key),
+                settings.tell("group.protocol"),
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Assignor {
+    /// The assignor that Kafka calls so, or the Java client's class of it.
+    pub fn named(name: &str) -> Option<Assignor> {
+        let class = name.strip_prefix("class ").unwrap_or(name);
+        let class = class.strip_prefix("org.apache.kafka.clients.consumer.").unwrap_or(class);
+        Some(match class {
+            "range" | "RangeAssignor" => Assignor::Range,
+            "roundrobin" | "RoundRobinAssignor" => Assignor::RoundRobin,
+            "sticky" | "StickyAssignor" => Assignor::Sticky,
+            "cooperative-sticky" | "CooperativeStickyAssignor" => Assignor::CooperativeSticky,
+            _ => return None,
+        })
+    }
+
+    /// Kafka's name of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Assignor::Range => "range",
+            Assignor::RoundRobin => "roundrobin",
+            Assignor::Sticky => "sticky",
+            Assignor::CooperativeSticky => "cooperative-sticky",
+        }
+    }
+}
+
+impl AutoOffsetReset {
+    /// The policy that Java or librdkafka calls so.
+    pub fn named(name: &str) -> Option<AutoOffsetReset> {
+        let name = name.to_ascii_lowercase();
+        Some(match name.as_str() {
+            "earliest" | "smallest" | "beginning" => AutoOffsetReset::Earliest,
+            "latest" | "largest" | "end" => AutoOffsetReset::Latest,
+            "none" | "error" => AutoOffsetReset::None,
+            other => AutoOffsetReset::ByDuration(value::iso_duration(other.strip_prefix("by_duration:")?)?),
+        })
+    }
+}
+
+impl IsolationLevel {
+    fn named(text: &str) -> Option<IsolationLevel> {
+        match value::choice(text, &["read_uncommitted", "read_committed"])? {
+            "read_committed" => Some(IsolationLevel::ReadCommitted),
+            _ => Some(IsolationLevel::ReadUncommitted),
+        }
+    }
 }
 
 impl Default for ConsumerConfig {

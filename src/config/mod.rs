@@ -19,16 +19,28 @@
 
 mod client;
 mod consumer;
+mod error;
+mod jaas;
+pub mod keys;
+mod nearest;
+mod oauth;
 mod producer;
+mod properties;
 mod sasl;
 mod secret;
 mod server;
+mod settings;
+mod sources;
 mod ssl;
+mod value;
 
 pub use client::{AddressFamily, ClientConfig, RecoveryStrategy, SecurityProtocol};
 pub use consumer::{Assignor, AutoOffsetReset, ConsumerConfig, GroupProtocol, IsolationLevel};
+pub use error::{ConfigError, Origin};
 pub use producer::{Acks, CompressionType, PartitionerKind, ProducerConfig};
 pub use sasl::{LoginRefresh, OauthBearer, Sasl, SaslMechanism, TokenEndpoint, UnsecuredToken};
 pub use secret::Secret;
 pub use server::HostPort;
+pub use settings::{Described, Settings};
 pub use ssl::{Pem, Ssl, TlsVersion};
+pub use value::Kind;

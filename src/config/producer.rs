@@ -1,5 +1,7 @@
 //! [`ProducerConfig`]: what a producer promises, batches and waits for.
 
+use super::error::ConfigError;
+use super::settings::Settings;
 use std::time::Duration;
 
 /// The settings of a producer, besides those of its [client](super::ClientConfig). The defaults are the Java client's, but
@@ -120,6 +122,208 @@ pub enum PartitionerKind {
     Fnv1a,
     /// librdkafka's `fnv1a_random`: FNV-1a of the key; without a key, random.
     Fnv1aRandom,
+}
+
+impl ProducerConfig {
+    /// Reads the settings of a producer.
+    ///
+    /// # Errors
+    /// When settings contradict each other: idempotence or transactions that were asked for together with `acks`,
+    /// `retries` or in-flight requests that do not go with them, or a `delivery.timeout.ms` too short for one attempt.
+    pub fn from_settings(settings: &Settings) -> Result<ProducerConfig, ConfigError> {
+        let acks = settings.parsed("acks", Acks::named)?;
+        let retries = settings.number("retries")?;
+        let max_in_flight = settings.number("max.in.flight.requests.per.connection")?;
+        let transactional_id = settings.text("transactional.id").map(str::to_owned);
+        let against = against_idempotence(settings, acks, retries, max_in_flight);
+        let linger = settings.millis("linger.ms")?;
+        let request_timeout = settings.millis("request.timeout.ms")?;
+        let max_request_size = settings.number("max.request.size")?;
+        let compression = settings.parsed("compression.type", CompressionType::named)?;
+        let partitioner = match settings.text("partitioner.class") {
+            Some(_) => settings.parsed("partitioner.class", PartitionerKind::named)?,
+            None => PartitionerKind::Default,
+        };
+        let availability = settings.millis_or_never("partitioner.availability.timeout.ms")?;
+        let mut config = ProducerConfig {
+            acks,
+            enable_idempotence: idempotence(settings, against, transactional_id.is_some())?,
+            transactional_id,
+            transaction_timeout: settings.millis("transaction.timeout.ms")?,
+            linger,
+            batch_size: match settings.text("batch.size") {
+                Some(_) => settings.number("batch.size")?,
+                None => max_request_size,
+            },
+            max_request_size,
+            buffer_memory: settings.number("buffer.memory")?,
+            max_block: settings.millis("max.block.ms")?,
+            compression,
+            gzip_level: Some(settings.number("compression.gzip.level")?).filter(|level| *level != -1),
+            lz4_level: settings.number("compression.lz4.level")?,
+            zstd_level: settings.number("compression.zstd.level")?,
+            max_in_flight,
+            retries,
+            delivery_timeout: delivery_timeout(settings, linger, request_timeout)?,
+            request_timeout,
+            metadata_max_idle: settings.millis("metadata.max.idle.ms")?,
+            partitioner,
+            partitioner_adaptive: settings.flag("partitioner.adaptive.partitioning.enable")?,
+            partitioner_availability_timeout: availability,
+            partitioner_ignore_keys: settings.flag("partitioner.ignore.keys")?,
+        };
+        config.apply_common_level(settings)?;
+        Ok(config)
+    }
+
+    /// librdkafka's `compression.level` is that of whichever codec is used.
+    fn apply_common_level(&mut self, settings: &Settings) -> Result<(), ConfigError> {
+        let level: i32 = settings.number("compression.level")?;
+        let (own, range) = match self.compression {
+            CompressionType::Gzip => ("compression.gzip.level", 1..=9),
+            CompressionType::Lz4 => ("compression.lz4.level", 1..=17),
+            CompressionType::Zstd => ("compression.zstd.level", 1..=22),
+            CompressionType::None | CompressionType::Snappy => return Ok(()),
+        };
+        if level == -1 || settings.is_given(own) {
+            return Ok(());
+        }
+        if !range.contains(&level) {
+            return Err(ConfigError::Contradiction(format!(
+                "{} must be from {} to {} with {}",
+                settings.tell("compression.level"),
+                range.start(),
+                range.end(),
+                settings.tell("compression.type"),
+            )));
+        }
+        match self.compression {
+            CompressionType::Gzip => self.gzip_level = Some(level),
+            CompressionType::Lz4 => self.lz4_level = level,
+            _ => self.zstd_level = level,
+        }
+        Ok(())
+    }
+}
+
+/// The first setting that idempotence does not go with, and what it would have to be (KIP-679).
+fn against_idempotence(
+    settings: &Settings,
+    acks: Acks,
+    retries: u32,
+    max_in_flight: usize,
+) -> Option<String> {
+    let (key, needed) = if acks != Acks::All {
+        ("acks", "acks=all")
+    } else if retries == 0 {
+        ("retries", "retries above 0")
+    } else if max_in_flight > 5 {
+        ("max.in.flight.requests.per.connection", "at most 5 requests in flight")
+    } else {
+        return None;
+    };
+    Some(format!("needs {needed}, and there is {}", settings.tell(key)))
+}
+
+/// Whether the producer is idempotent: what contradicts it is an error when it was asked for, and else switches it off.
+fn idempotence(
+    settings: &Settings,
+    against: Option<String>,
+    transactional: bool,
+) -> Result<bool, ConfigError> {
+    let asked_for = settings.is_given("enable.idempotence");
+    let wanted = settings.flag("enable.idempotence")?;
+    let who = if transactional { "transactional.id" } else { "enable.idempotence" };
+    if transactional && !wanted {
+        return Err(ConfigError::Contradiction(format!(
+            "{} needs idempotence, and there is {}",
+            settings.tell(who),
+            settings.tell("enable.idempotence")
+        )));
+    }
+    match against {
+        Some(against) if wanted && (asked_for || transactional) => {
+            Err(ConfigError::Contradiction(format!("{} {against}", settings.tell(who))))
+        }
+        Some(against) => {
+            if wanted {
+                tracing::info!("the producer is not idempotent: enable.idempotence {against}");
+            }
+            Ok(false)
+        }
+        None => Ok(wanted),
+    }
+}
+
+/// At least one attempt must fit: a longer default is made to, a value that was set is an error (KIP-91).
+fn delivery_timeout(
+    settings: &Settings,
+    linger: Duration,
+    request: Duration,
+) -> Result<Duration, ConfigError> {
+    let timeout = settings.millis("delivery.timeout.ms")?;
+    let least = linger.saturating_add(request);
+    if timeout >= least {
+        return Ok(timeout);
+    }
+    if !settings.is_given("delivery.timeout.ms") {
+        return Ok(least);
+    }
+    Err(ConfigError::Contradiction(format!(
+        "{} must be at least the sum of {} and {}",
+        settings.tell("delivery.timeout.ms"),
+        settings.tell("linger.ms"),
+        settings.tell("request.timeout.ms")
+    )))
+}
+
+impl Acks {
+    fn named(text: &str) -> Option<Acks> {
+        match text {
+            "1" => Some(Acks::Leader),
+            "0" => Some(Acks::None),
+            "-1" => Some(Acks::All),
+            _ if text.eq_ignore_ascii_case("all") => Some(Acks::All),
+            _ => None,
+        }
+    }
+}
+
+impl CompressionType {
+    /// The codec that Kafka calls so: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    pub fn named(name: &str) -> Option<CompressionType> {
+        let all = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
+        all.into_iter().find(|codec| codec.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Kafka's name of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CompressionType::None => "none",
+            CompressionType::Gzip => "gzip",
+            CompressionType::Snappy => "snappy",
+            CompressionType::Lz4 => "lz4",
+            CompressionType::Zstd => "zstd",
+        }
+    }
+}
+
+impl PartitionerKind {
+    /// The partitioner that librdkafka calls so, or the Java client's class of this name.
+    pub fn named(name: &str) -> Option<PartitionerKind> {
+        let class = name.strip_prefix("org.apache.kafka.clients.producer.").unwrap_or(name);
+        Some(match class {
+            "random" => PartitionerKind::Random,
+            "consistent" => PartitionerKind::Consistent,
+            "consistent_random" => PartitionerKind::ConsistentRandom,
+            "murmur2" => PartitionerKind::Murmur2,
+            "murmur2_random" => PartitionerKind::Murmur2Random,
+            "fnv1a" => PartitionerKind::Fnv1a,
+            "fnv1a_random" => PartitionerKind::Fnv1aRandom,
+            "RoundRobinPartitioner" => PartitionerKind::RoundRobin,
+            _ => return None,
+        })
+    }
 }
 
 impl Default for ProducerConfig {

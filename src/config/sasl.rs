@@ -1,6 +1,10 @@
 //! [`Sasl`]: how the client authenticates, and where a password may travel unencrypted.
 
 use super::Secret;
+use super::error::ConfigError;
+use super::jaas::{Jaas, LoginModule};
+use super::oauth;
+use super::settings::Settings;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -86,6 +90,12 @@ pub struct TokenEndpoint {
     pub client_secret: Option<Secret>,
     /// `sasl.oauthbearer.scope`, or `scope` of `sasl.jaas.config`.
     pub scope: Option<String>,
+    /// `sasl.oauthbearer.header.urlencode`: id and secret are URL-encoded in the header (KIP-1025). Default: false.
+    pub url_encode: bool,
+    /// `sasl.login.connect.timeout.ms`: how long connecting may take. Default: not bounded by itself.
+    pub connect_timeout: Option<Duration>,
+    /// `sasl.login.read.timeout.ms`: how long the answer may take. Default: not bounded by itself.
+    pub read_timeout: Option<Duration>,
 }
 
 /// When a token is renewed (KIP-255), and how patient the client is with the endpoint that renews it (KIP-768).
@@ -120,10 +130,115 @@ impl Sasl {
         }
     }
 
+    /// Reads the settings of a client whose protocol asks for SASL.
+    pub(super) fn from_settings(settings: &Settings) -> Result<Sasl, ConfigError> {
+        let jaas = jaas(settings)?;
+        let Some(_) = settings.text("sasl.mechanism") else {
+            return Err(ConfigError::Missing {
+                key: "sasl.mechanism",
+                why: format!(
+                    "{} needs one: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
+                    settings.tell("security.protocol")
+                ),
+            });
+        };
+        let mechanism = settings.parsed("sasl.mechanism", SaslMechanism::named)?;
+        if let Some(jaas) = &jaas {
+            mechanism.must_fit(jaas.module, settings)?;
+        }
+        let mut sasl = Sasl {
+            allow_plaintext: settings.flag("sasl.allow.plaintext")?,
+            login_refresh: LoginRefresh::from_settings(settings)?,
+            ..Sasl::new(mechanism)
+        };
+        if mechanism == SaslMechanism::OauthBearer {
+            sasl.oauth = oauth::from_settings(settings, jaas.as_ref())?;
+        } else {
+            sasl.read_credentials(settings, jaas.as_ref())?;
+        }
+        Ok(sasl)
+    }
+
+    /// User and password, from `sasl.username` and `sasl.password` or from `sasl.jaas.config`.
+    fn read_credentials(&mut self, settings: &Settings, jaas: Option<&Jaas>) -> Result<(), ConfigError> {
+        let username = either(settings, jaas, "sasl.username", "username")?;
+        let password = either(settings, jaas, "sasl.password", "password")?;
+        for (key, value) in [("sasl.username", &username), ("sasl.password", &password)] {
+            match value {
+                None => {
+                    return Err(ConfigError::Missing {
+                        key,
+                        why: format!("{} needs it", settings.tell("sasl.mechanism")),
+                    });
+                }
+                Some(value) if value.expose().contains('\0') => {
+                    return Err(ConfigError::Contradiction(format!(
+                        "{key} must not contain a NUL character"
+                    )));
+                }
+                Some(_) => {}
+            }
+        }
+        self.username = username.map(|name| name.expose().clone());
+        self.password = password;
+        let token = jaas.and_then(|jaas| jaas.option("tokenauth"));
+        self.token_auth = token.is_some_and(|value| value.expose().eq_ignore_ascii_case("true"));
+        Ok(())
+    }
+
     /// Whether this mechanism may be used with `host` over a connection without TLS: SCRAM always, because the secret
     /// itself is not sent; PLAIN and OAUTHBEARER when `sasl.allow.plaintext` says so, or when `host` is this machine.
     pub fn plaintext_allowed(&self, host: &str) -> bool {
         !self.mechanism.sends_secret() || self.allow_plaintext || is_loopback(host)
+    }
+}
+
+fn jaas(settings: &Settings) -> Result<Option<Jaas>, ConfigError> {
+    let Some((text, origin)) = settings.secret("sasl.jaas.config") else { return Ok(None) };
+    let parsed = Jaas::parse(text.expose());
+    parsed.map(Some).map_err(|fault| ConfigError::Refused {
+        key: "sasl.jaas.config".to_owned(),
+        value: None,
+        origin: origin.clone(),
+        why: fault,
+    })
+}
+
+/// A value that has a key of its own and is an option of `sasl.jaas.config`. Where both are set, the one counts that was
+/// set where it goes before the other; from one place they must be equal.
+pub(super) fn either(
+    settings: &Settings,
+    jaas: Option<&Jaas>,
+    key: &'static str,
+    option: &str,
+) -> Result<Option<Secret>, ConfigError> {
+    let own = settings.secret(key);
+    let optional = jaas.and_then(|jaas| jaas.option(option)).zip(settings.secret("sasl.jaas.config"));
+    Ok(match (own, optional) {
+        (Some((own, _)), None) => Some(own.clone()),
+        (Some((own, own_origin)), Some((other, (_, origin)))) if !origin.outranks(own_origin) => {
+            if !own_origin.outranks(origin) && own.expose() != other.expose() {
+                return Err(ConfigError::Contradiction(format!(
+                    "{key} ({own_origin}) and {option} in sasl.jaas.config ({origin}) differ: set one of them"
+                )));
+            }
+            Some(own.clone())
+        }
+        (_, Some((other, _))) => Some(other.clone()),
+        (None, None) => None,
+    })
+}
+
+impl LoginRefresh {
+    fn from_settings(settings: &Settings) -> Result<LoginRefresh, ConfigError> {
+        Ok(LoginRefresh {
+            window_factor: settings.factor("sasl.login.refresh.window.factor")?,
+            window_jitter: settings.factor("sasl.login.refresh.window.jitter")?,
+            min_period: settings.seconds("sasl.login.refresh.min.period.seconds")?,
+            buffer: settings.seconds("sasl.login.refresh.buffer.seconds")?,
+            retry_backoff: settings.millis("sasl.login.retry.backoff.ms")?,
+            retry_backoff_max: settings.millis("sasl.login.retry.backoff.max.ms")?,
+        })
     }
 }
 
@@ -145,6 +260,30 @@ impl SaslMechanism {
             SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
             SaslMechanism::OauthBearer => "OAUTHBEARER",
         }
+    }
+
+    /// The mechanism that is called so.
+    pub fn named(name: &str) -> Option<SaslMechanism> {
+        let all = [Self::Plain, Self::ScramSha256, Self::ScramSha512, Self::OauthBearer];
+        all.into_iter().find(|mechanism| mechanism.as_str().eq_ignore_ascii_case(name))
+    }
+
+    fn must_fit(self, module: LoginModule, settings: &Settings) -> Result<(), ConfigError> {
+        let (class, fits) = match module {
+            LoginModule::Plain => ("PlainLoginModule", self == SaslMechanism::Plain),
+            LoginModule::Scram => {
+                ("ScramLoginModule", matches!(self, SaslMechanism::ScramSha256 | SaslMechanism::ScramSha512))
+            }
+            LoginModule::OauthBearer => ("OAuthBearerLoginModule", self == SaslMechanism::OauthBearer),
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(ConfigError::Contradiction(format!(
+            "{} does not go with the {class} of sasl.jaas.config ({})",
+            settings.tell("sasl.mechanism"),
+            settings.origin("sasl.jaas.config")
+        )))
     }
 
     /// Whether the secret itself goes over the connection.
