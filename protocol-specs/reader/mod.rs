@@ -1,0 +1,64 @@
+//! Reads the specs of this directory, and speaks the protocol by them.
+//!
+//! This is test support, shared by `tests/conformance`, `tests/vectors`, `tests/roundtrip`, the fuzzer and
+//! `examples/protocol_versions.rs`, each of which takes it in with `#[path]`. On purpose it imports nothing of `ottla`:
+//! what judges the codec must not lean on it.
+//!
+//! * [`Book::read`] parses every file; [`parse::parse`] one. `protocol-specs/README.md` is the grammar.
+//! * [`Value`] is a message as data, [`interpreter`] writes and reads it as a [`Message`] of the spec says.
+
+pub mod interpreter;
+mod model;
+pub mod parse;
+mod resolve;
+pub mod value;
+
+pub use model::{Api, Entity, Field, Header, Message, Struct, Type, Versions};
+pub use value::Value;
+
+use parse::SpecError;
+
+/// The files, in the order of the API keys.
+pub const FILES: &[(&str, &str)] = &[
+    ("headers.spec", include_str!("../headers.spec")),
+    ("produce.spec", include_str!("../produce.spec")),
+    ("fetch.spec", include_str!("../fetch.spec")),
+    ("list_offsets.spec", include_str!("../list_offsets.spec")),
+    ("metadata.spec", include_str!("../metadata.spec")),
+    ("find_coordinator.spec", include_str!("../find_coordinator.spec")),
+    ("sasl_handshake.spec", include_str!("../sasl_handshake.spec")),
+    ("api_versions.spec", include_str!("../api_versions.spec")),
+    ("create_topics.spec", include_str!("../create_topics.spec")),
+    ("delete_topics.spec", include_str!("../delete_topics.spec")),
+    ("init_producer_id.spec", include_str!("../init_producer_id.spec")),
+    ("sasl_authenticate.spec", include_str!("../sasl_authenticate.spec")),
+];
+
+/// Every spec there is.
+#[derive(Debug, Default)]
+pub struct Book {
+    /// The APIs, by key.
+    pub apis: Vec<Api>,
+    /// What goes before requests and responses.
+    pub headers: Vec<Header>,
+}
+
+impl Book {
+    /// Parses [`FILES`].
+    ///
+    /// # Errors
+    /// The first mistake, with file and line.
+    pub fn read() -> Result<Book, SpecError> {
+        let mut book = Book::default();
+        for (file, text) in FILES {
+            parse::parse(file, text, &mut book)?;
+        }
+        Ok(book)
+    }
+
+    /// Every message: requests and responses by API, then headers.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        let of_apis = self.apis.iter().flat_map(|api| [&api.request, &api.response]);
+        of_apis.chain(self.headers.iter().map(|header| &header.message))
+    }
+}
