@@ -13,3 +13,4 @@ pub mod connection;
 pub mod partitioner;
 pub mod retry;
 pub mod sasl;
+pub mod view;
