@@ -7,6 +7,8 @@ pub mod error;
 #[doc(hidden)]
 pub mod messages;
 #[doc(hidden)]
+pub mod net;
+#[doc(hidden)]
 pub mod records;
 pub mod task;
 #[doc(hidden)]

@@ -1,0 +1,111 @@
+//! Certificates and keys out of PEM text; key material is overwritten when it is let go.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use crate::config::Pem;
+use crate::error::{Error, Result};
+
+/// Above any list of certificates; a file beyond it is not one.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// PEM text as it was found, and where.
+pub(super) struct Text {
+    /// For errors: the setting, and the file where there is one.
+    pub(super) origin: String,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Text {
+    /// Reads `pem`, which `setting` named. A directory is read as all its files one after another, as for `ssl.ca.location`.
+    pub(super) fn read(setting: &str, pem: &Pem) -> Result<Self> {
+        match pem {
+            Pem::Text(text) => Ok(Self {
+                origin: setting.to_owned(),
+                bytes: Zeroizing::new(text.expose().as_bytes().to_vec()),
+            }),
+            Pem::File(path) => {
+                let origin = format!("{setting} ({})", path.display());
+                let bytes = read_path(path)
+                    .map_err(|error| Error::config(format!("{origin} cannot be read")).source(error))?;
+                Ok(Self { origin, bytes })
+            }
+        }
+    }
+
+    /// All certificates in it; at least one.
+    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
+        let found: Vec<_> = CertificateDer::pem_slice_iter(&self.bytes)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.malformed("holds malformed PEM").source(error))?;
+        if found.is_empty() {
+            return Err(self.malformed("holds no certificate (no line BEGIN CERTIFICATE)"));
+        }
+        Ok(found)
+    }
+
+    /// The first private key in it: PKCS#8, PKCS#1 (RSA) or SEC1 (EC).
+    pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>> {
+        if self.contains("BEGIN ENCRYPTED PRIVATE KEY") || self.contains("Proc-Type: 4,ENCRYPTED") {
+            return Err(Error::config(format!(
+                "{}: the private key is encrypted, and ottla does not decrypt keys",
+                self.origin
+            ))
+            .hint(
+                "decrypt it with `openssl pkey -in KEY.pem -out PLAIN.pem`, keep the result readable to the service only \
+                 (chmod 600), and leave ssl.key.password away",
+            ));
+        }
+        PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
+            rustls::pki_types::pem::Error::NoItemsFound => self.malformed("holds no private key"),
+            error => self.malformed("holds malformed PEM").source(error),
+        })
+    }
+
+    fn contains(&self, line: &str) -> bool {
+        self.bytes.windows(line.len()).any(|window| window == line.as_bytes())
+    }
+
+    fn malformed(&self, what: &str) -> Error {
+        let error = Error::config(format!("{} {what}", self.origin));
+        match self.bytes.get(..4) {
+            Some([0xfe, 0xed, 0xfe, 0xed]) => error.hint(
+                "it is a JKS store: export it with `keytool -importkeystore -deststoretype pkcs12 ..`, then \
+                 `openssl pkcs12 -in STORE.p12 -out STORE.pem -nodes`",
+            ),
+            Some([0x30, 0x80..=0x84, ..]) => error.hint(
+                "it is DER: `openssl x509 -inform der -in FILE -out FILE.pem` for a certificate, \
+                 `openssl pkcs12 -in FILE -out FILE.pem -nodes` for a PKCS#12 store",
+            ),
+            _ => error,
+        }
+    }
+}
+
+fn read_path(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if !fs::metadata(path)?.is_dir() {
+        return read_file(path);
+    }
+    let mut files: Vec<_> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    files.retain(|file| file.is_file());
+    files.sort();
+    let mut all = Zeroizing::new(Vec::new());
+    for file in files {
+        all.extend_from_slice(&read_file(&file)?);
+        all.push(b'\n');
+    }
+    Ok(all)
+}
+
+fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let bytes = fs::metadata(path)?.len();
+    if bytes > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("{bytes} bytes are more than a file of certificates has")));
+    }
+    fs::read(path).map(Zeroizing::new)
+}
