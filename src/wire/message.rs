@@ -5,7 +5,6 @@
 //! [`Wire`](super::Wire) impls; the table's notation stays small.
 
 use super::{Counter, Sink, Wire, Writer};
-use bytes::BytesMut;
 
 /// Describes structs of the protocol.
 ///
@@ -254,7 +253,9 @@ pub fn put_tagged<T: Wire, S: Sink>(sink: &mut S, tag: u32, value: &T) {
 
 /// A default as the schema listing shows it: its bytes.
 pub fn default_bytes<T: Wire>(value: &T, version: i16, flexible: bool) -> Vec<u8> {
-    let mut out = BytesMut::new();
+    let mut counter = Counter::new(version, flexible);
+    value.encode(&mut counter);
+    let mut out = vec![0; counter.count()];
     value.encode(&mut Writer::new(&mut out, version, flexible));
-    out.into()
+    out
 }

@@ -71,8 +71,9 @@ pub fn size<T: Wire>(value: &T, version: i16, flexible: bool) -> Result<usize, W
 /// # Errors
 /// What the version cannot express; nothing was written then.
 pub fn encode<T: Wire>(value: &T, version: i16, flexible: bool, out: &mut BytesMut) -> Result<(), WireError> {
-    out.reserve(size(value, version, flexible)?);
-    let mut writer = Writer::new(out, version, flexible);
+    let start = out.len();
+    out.resize(start.saturating_add(size(value, version, flexible)?), 0);
+    let mut writer = Writer::new(out.get_mut(start..).unwrap_or_default(), version, flexible);
     value.encode(&mut writer);
     writer.finish()
 }
