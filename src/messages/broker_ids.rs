@@ -68,13 +68,15 @@ impl Wire for BrokerIds {
         Vec::<BrokerId>::min_wire(version, flexible)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode<S: Sink>(&self, sink: &mut S) {
         let ids = self.as_slice();
         sink.bytes_len(Some(ids.len()));
-        for id in ids {
-            id.encode(sink);
-        }
+        sink.fill(size_of_val(ids), |bytes| {
+            for (slot, id) in bytes.as_chunks_mut().0.iter_mut().zip(ids) {
+                *slot = id.0.to_be_bytes();
+            }
+        });
     }
 
     #[inline]
