@@ -17,5 +17,6 @@ mod apache;
 mod code;
 mod compare;
 mod notation;
+mod random;
 #[path = "../support/mod.rs"]
 mod support;

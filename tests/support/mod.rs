@@ -1,6 +1,9 @@
-//! What the protocol's tests share: the specs' reader, the jar of Kafka's client, and a loud way to skip.
+//! What the protocol's tests share: the specs' reader, messages made up from them, the codec behind one face, and the jar
+//! of Kafka's client.
 #![allow(dead_code, unreachable_pub, reason = "shared by several test binaries, each of which uses a part")]
 
+pub mod codec;
+pub mod generate;
 pub mod kafka;
 #[path = "../../protocol-specs/reader/mod.rs"]
 pub mod reader;
