@@ -254,7 +254,10 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn tagged_fields_slow(&mut self, count: u32, mut known: impl FnMut(u32, &mut Reader<'a>) -> bool) {
         let mut least = 0;
+        let place = self.place;
         for _ in 0..count {
+            // What was read inside the field before named its own places.
+            self.place = place;
             let tag = self.uvarint();
             if !self.failed() && u64::from(tag) < least {
                 self.fail(Fault::TagOrder(tag));

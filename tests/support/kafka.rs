@@ -7,14 +7,15 @@ use std::path::PathBuf;
 /// The version that the specs describe.
 pub const VERSION: &str = "4.3.1";
 
-/// The folder of Kafka's jars: `OTTLA_KAFKA_LIB`, else where the test harness keeps them.
+/// The folder of Kafka's jars: `OTTLA_KAFKA_LIB`, else where `tests/kafka/fetch` puts them.
 pub fn lib_folder() -> PathBuf {
-    if let Some(folder) = std::env::var_os("OTTLA_KAFKA_LIB") {
-        return folder.into();
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(folder) = set("OTTLA_KAFKA_LIB") {
+        return folder;
     }
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::home_dir().unwrap_or_default().join(".cache");
-    cache.unwrap_or_else(home).join(format!("ottla/kafka-{VERSION}/lib"))
+    let caches =
+        || set("XDG_CACHE_HOME").unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cache"));
+    set("OTTLA_CACHE").unwrap_or_else(|| caches().join("ottla")).join(format!("kafka-{VERSION}/lib"))
 }
 
 /// The files of the client's jar whose name starts with `prefix`, by the rest of their name.
@@ -25,7 +26,7 @@ pub fn files_of_clients_jar(prefix: &str) -> Option<BTreeMap<String, Vec<u8>>> {
     match std::fs::read(&path) {
         Ok(jar) => Some(unzip(&jar, prefix).unwrap_or_else(|| panic!("{} is no jar", path.display()))),
         Err(error) => {
-            skip(&format!("{}: {error} (set OTTLA_KAFKA_LIB to the folder of Kafka's jars)", path.display()));
+            skip(&format!("{}: {error} (tests/kafka/fetch brings it)", path.display()));
             None
         }
     }

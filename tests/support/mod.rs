@@ -1,6 +1,11 @@
 //! What the protocol's tests share: the specs' reader, messages made up from them, the codec behind one face, and the jar
 //! of Kafka's client.
-#![allow(dead_code, unreachable_pub, reason = "shared by several test binaries, each of which uses a part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "shared by several test binaries, each of which uses a part"
+)]
 
 pub mod codec;
 pub mod generate;
