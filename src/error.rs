@@ -195,6 +195,11 @@ impl Error {
         self.0.scope.offset
     }
 
+    /// The error of this crate that caused it, if one did.
+    pub fn cause(&self) -> Option<&Error> {
+        self.0.source.as_deref().and_then(|source| (source as &(dyn StdError + 'static)).downcast_ref())
+    }
+
     /// What to change, where that is known.
     pub fn advice(&self) -> Option<&str> {
         self.0.hint.as_deref()

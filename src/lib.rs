@@ -1,5 +1,8 @@
 //! A Kafka client in pure Rust.
 
+pub mod admin;
+mod client;
+mod cluster;
 pub mod config;
 #[doc(hidden)]
 pub mod engine;
@@ -14,4 +17,7 @@ pub mod task;
 #[doc(hidden)]
 pub mod wire;
 
+pub use admin::NewTopic;
+pub use client::{Client, ClientBuilder};
 pub use error::{Error, ErrorKind, Result};
+pub use net::auth::{Token, TokenProvider};

@@ -4,7 +4,9 @@
 //! and chance comes from the seed that [`simulate`] was given.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
@@ -28,6 +30,82 @@ pub async fn sleep_until(deadline: Instant) {
 /// As `future`'s own.
 pub async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
     tokio::time::timeout_at(deadline.into(), future).await.ok()
+}
+
+/// Tries `items` one after the other, each `stagger` after the one before or at once when nothing is under way, until one
+/// succeeds; otherwise what came of each that ended before `deadline`.
+///
+/// # Cancel safety
+/// All attempts end when the future is dropped, and the others when one has succeeded.
+pub async fn race<T, O, E, F>(
+    items: Vec<T>,
+    stagger: Duration,
+    deadline: Instant,
+    attempt: impl Fn(T) -> F,
+) -> Result<O, Vec<E>>
+where
+    F: Future<Output = Result<O, E>>,
+{
+    let mut waiting = items.into_iter();
+    let mut running: Vec<Pin<Box<F>>> = Vec::new();
+    let mut failed = Vec::new();
+    loop {
+        match waiting.next() {
+            Some(item) => running.push(Box::pin(attempt(item))),
+            None if running.is_empty() => return Err(failed),
+            None => {}
+        }
+        let next_start = if waiting.len() == 0 { deadline } else { deadline.min(after(now(), stagger)) };
+        while let Some(outcome) = until(next_start, any(&mut running)).await {
+            match outcome {
+                Ok(value) => return Ok(value),
+                Err(error) => failed.push(error),
+            }
+            if running.is_empty() {
+                break;
+            }
+        }
+        if now() >= deadline {
+            return Err(failed);
+        }
+    }
+}
+
+/// Runs futures side by side on this task and gives what they gave, in their order.
+///
+/// # Cancel safety
+/// All of them end when the future is dropped.
+pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|cx| {
+        let mut waiting = false;
+        for (future, output) in &mut running {
+            if output.is_none() {
+                match future.as_mut().poll(cx) {
+                    Poll::Ready(value) => *output = Some(value),
+                    Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// Waits for whichever ends first, and takes it out. Never ready when there is none.
+async fn any<F: Future>(running: &mut Vec<Pin<Box<F>>>) -> F::Output {
+    poll_fn(|cx| {
+        for index in 0..running.len() {
+            let Some(attempt) = running.get_mut(index) else { break };
+            if let Poll::Ready(outcome) = attempt.as_mut().poll(cx) {
+                drop(running.remove(index));
+                return Poll::Ready(outcome);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// `now` plus `wait`, or a day from now if that is past what the clock can say.

@@ -3,11 +3,14 @@
 //! Everything above asks for a [`dial::Dial`] and gets a stream of bytes that is connected and, where wanted, encrypted; a
 //! simulation hands in one that stays in memory.
 
+pub mod auth;
 pub mod dial;
+pub(crate) mod driver;
 pub mod listen;
 pub mod mem;
 #[cfg(not(any(feature = "tls", feature = "tls-portable", feature = "tls-ring", feature = "tls-aws-lc-rs")))]
-mod no_tls;
+pub mod no_tls;
+pub(crate) mod pool;
 #[cfg(any(feature = "tls", feature = "tls-portable", feature = "tls-ring", feature = "tls-aws-lc-rs"))]
 pub mod tls;
 

@@ -1,0 +1,416 @@
+//! Drives one connection's state machine with tokio: reads, writes, waits, and carries requests in and answers out.
+//!
+//! One task owns the stream and the [`Connection`]; callers hold a [`Handle`]. A batch of requests crosses one bounded
+//! channel, an answer one oneshot: nothing here is done for each record.
+//!
+//! Cancel safety: dropping a call's future gives up its answer and nothing else. When the last handle is gone the
+//! connection closes as soon as nothing is under way.
+
+mod io;
+
+use crate::engine::connection::{Answer, Connection, Event, Options, Outgoing, Versions};
+use crate::engine::sasl::{BearerToken, Derived};
+use crate::error::{Error, ErrorKind, Sent};
+use crate::messages::ApiKey;
+use crate::net::auth::Auth;
+use crate::task;
+use bytes::Bytes;
+use io::Outbox;
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that may wait in front of a connection's task; more make their senders wait.
+const COMMANDS: usize = 64;
+
+/// A request, encoded but for its header.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) key: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) body: Vec<Bytes>,
+    pub(crate) answered: bool,
+    pub(crate) timeout: Duration,
+}
+
+/// The way to a connection that is set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    peer: String,
+    since: Instant,
+    versions: Arc<Versions>,
+    /// Whether an answer on it has been understood.
+    proven: AtomicBool,
+    end: OnceLock<End>,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    pub(crate) error: Error,
+    pub(crate) at: Instant,
+}
+
+#[derive(Debug)]
+enum Command {
+    Send(Call, oneshot::Sender<Result<Answer, Error>>),
+    Mute(Duration),
+    Close(Error),
+}
+
+/// A request that is on its way.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    answer: oneshot::Receiver<Result<Answer, Error>>,
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Hands a request over. Requests reach the broker in the order of these calls.
+    ///
+    /// # Cancel safety
+    /// A dropped future has either handed the request over or not.
+    pub(crate) async fn send(&self, call: Call) -> Result<Pending, Error> {
+        let (answered, answer) = oneshot::channel();
+        match self.commands.send(Command::Send(call, answered)).await {
+            Ok(()) => Ok(Pending { answer, shared: Arc::clone(&self.shared) }),
+            Err(_) => Err(self.shared.end_error().sent(Sent::Never)),
+        }
+    }
+
+    /// What the broker offers.
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.shared.versions
+    }
+
+    /// How errors name the broker.
+    pub(crate) fn peer(&self) -> &str {
+        &self.shared.peer
+    }
+
+    /// Whether requests can still be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.end.get().is_none() && !self.commands.is_closed()
+    }
+
+    /// Sends nothing for so long (KIP-219).
+    pub(crate) fn mute(&self, throttle: Duration) {
+        // A full channel means that requests wait already; the next answer tells the throttle time again.
+        self.commands.try_send(Command::Mute(throttle)).ok();
+    }
+
+    /// Closes the connection because of what its peer said.
+    pub(crate) fn close(&self, error: Error) {
+        self.shared.end.set(End { error: error.clone(), at: task::now() }).ok();
+        let commands = self.commands.clone();
+        if let Err(mpsc::error::TrySendError::Full(command)) = commands.try_send(Command::Close(error)) {
+            task::spawn(async move { commands.send(command).await.ok() });
+        }
+    }
+
+    /// Takes note that an answer was understood: the peer is what it should be.
+    pub(crate) fn proven(&self) {
+        self.shared.proven.store(true, Ordering::Relaxed);
+    }
+
+    /// How it ended, if it has, and whether it was of use for at least `least`.
+    pub(crate) fn end(&self, least: Duration) -> Option<(End, bool)> {
+        let end = match self.shared.end.get() {
+            Some(end) => end.clone(),
+            None if self.commands.is_closed() => End { error: self.shared.end_error(), at: task::now() },
+            None => return None,
+        };
+        let of_use = self.shared.proven.load(Ordering::Relaxed)
+            && end.at.saturating_duration_since(self.shared.since) >= least;
+        Some((end, of_use))
+    }
+}
+
+impl Shared {
+    fn end_error(&self) -> Error {
+        match self.end.get() {
+            Some(end) => end.error.clone(),
+            None => Error::new(ErrorKind::Disconnected, "the connection's task is gone").broker(&self.peer),
+        }
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Answer, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer).poll(cx).map(|answer| match answer {
+            Ok(answer) => answer,
+            Err(_) => Err(self.shared.end_error().sent(Sent::Maybe)),
+        })
+    }
+}
+
+/// Sets up a connection on a stream: negotiates, authenticates, and starts its task.
+///
+/// # Errors
+/// What went wrong before the connection was ready; the options hold the deadline.
+///
+/// # Cancel safety
+/// A dropped future closes the stream.
+pub(crate) async fn establish<S>(stream: S, options: Options, auth: Arc<Auth>) -> Result<Handle, Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let peer = options.peer.clone();
+    let (sender, commands) = mpsc::channel(COMMANDS);
+    let mut driver = Driver {
+        stream,
+        connection: Connection::new(options),
+        outbox: Outbox::default(),
+        commands,
+        commands_open: true,
+        waiting: HashMap::new(),
+        next_id: 0,
+        ready: false,
+        timer: Timer::default(),
+        work: None,
+        auth,
+    };
+    poll_fn(|cx| driver.poll_ready(cx)).await?;
+    let shared = Arc::new(Shared {
+        peer,
+        since: task::now(),
+        versions: Arc::clone(driver.connection.versions()),
+        proven: AtomicBool::new(false),
+        end: OnceLock::new(),
+    });
+    let handle = Handle { commands: sender, shared: Arc::clone(&shared) };
+    task::spawn(async move {
+        let error = poll_fn(|cx| driver.poll_closed(cx)).await;
+        tracing::debug!(%error, "connection closed");
+        shared.end.set(End { error, at: task::now() }).ok();
+        driver.settle();
+        driver.shut_down().await;
+    });
+    Ok(handle)
+}
+
+struct Driver<S> {
+    stream: S,
+    connection: Connection,
+    outbox: Outbox,
+    commands: mpsc::Receiver<Command>,
+    commands_open: bool,
+    waiting: HashMap<u64, oneshot::Sender<Result<Answer, Error>>>,
+    next_id: u64,
+    ready: bool,
+    timer: Timer,
+    work: Option<Pin<Box<dyn Future<Output = Work> + Send>>>,
+    auth: Arc<Auth>,
+}
+
+/// What the SASL exchange waited for.
+enum Work {
+    Derived(Option<Derived>),
+    Token(Result<BearerToken, Error>),
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.turn(cx);
+        match self.connection.closed() {
+            Some(error) => Poll::Ready(Err(error.clone())),
+            None if self.ready => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        self.turn(cx);
+        match self.connection.closed() {
+            Some(error) => Poll::Ready(error.clone()),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Does everything that can be done now, in a fixed order, until nothing moves.
+    fn turn(&mut self, cx: &mut Context<'_>) {
+        loop {
+            self.take_events();
+            if self.connection.closed().is_some() {
+                return;
+            }
+            let moved = self.take_commands(cx)
+                | self.write(cx)
+                | self.read(cx)
+                | self.finish_work(cx)
+                | self.timer.poll(cx, self.connection.deadline());
+            if !moved {
+                return;
+            }
+            self.connection.expire(task::now());
+        }
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.connection.event() {
+            match event {
+                Event::Ready => self.ready = true,
+                Event::Answer(id, answer) => {
+                    if let Some(waiting) = self.waiting.remove(&id) {
+                        // Whoever waited may have given up; the answer then interests nobody.
+                        waiting.send(answer).ok();
+                    }
+                }
+                Event::NeedMechanism => match self.auth.mechanism() {
+                    Ok(mechanism) => self.connection.authenticate(mechanism, task::now()),
+                    Err(error) => self.connection.close(error),
+                },
+                Event::Derive(derive) => {
+                    self.work =
+                        Some(Box::pin(
+                            async move { Work::Derived(task::blocking(move || derive.run()).await) },
+                        ));
+                }
+                Event::NeedToken => {
+                    let auth = Arc::clone(&self.auth);
+                    self.work = Some(Box::pin(async move { Work::Token(auth.token().await) }));
+                }
+            }
+        }
+    }
+
+    fn take_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while self.commands_open && self.connection.room() > 0 {
+            match self.commands.poll_recv(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(command)) => self.command(command),
+                Poll::Ready(None) => self.commands_open = false,
+            }
+            moved = true;
+        }
+        if !self.commands_open && self.connection.pending() == 0 {
+            self.connection.close(Error::new(ErrorKind::Closed, "nobody uses the connection any more"));
+        }
+        moved
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = task::now();
+        match command {
+            Command::Send(call, answered) => {
+                if answered.is_closed() {
+                    return;
+                }
+                let id = self.next_id;
+                self.next_id = id.wrapping_add(1);
+                self.waiting.insert(id, answered);
+                let Call { key, version, body, answered, timeout } = call;
+                self.connection.send(Outgoing { id, key, version, body, answered, timeout }, now);
+            }
+            Command::Mute(throttle) => self.connection.mute(throttle, now),
+            Command::Close(error) => self.connection.close(error),
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.outbox.has_room() {
+            match self.connection.transmit() {
+                Some(bytes) => self.outbox.push(bytes),
+                None => break,
+            }
+        }
+        match self.outbox.write(&mut self.stream, cx) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(moved)) => moved,
+            Poll::Ready(Err(error)) => {
+                self.lost("write to the broker", error);
+                true
+            }
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        let (space, limit) = self.connection.space();
+        match io::read(&mut self.stream, space, limit, cx) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(0)) => {
+                self.connection.received_end();
+                true
+            }
+            Poll::Ready(Ok(_)) => {
+                self.connection.received(task::now());
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.lost("read from the broker", error);
+                true
+            }
+        }
+    }
+
+    fn lost(&mut self, attempt: &'static str, error: std::io::Error) {
+        self.connection.close(Error::new(ErrorKind::Disconnected, attempt).source(error));
+    }
+
+    fn finish_work(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(work) = &mut self.work else { return false };
+        let Poll::Ready(done) = work.as_mut().poll(cx) else { return false };
+        self.work = None;
+        let now = task::now();
+        match done {
+            Work::Derived(Some(derived)) => self.connection.derived(derived, now),
+            Work::Derived(None) => {
+                self.connection
+                    .close(Error::new(ErrorKind::Internal, "hash the password: the worker thread is gone"));
+            }
+            Work::Token(Ok(token)) => self.connection.token(token, now),
+            Work::Token(Err(error)) => self.connection.close(error),
+        }
+        true
+    }
+
+    /// Tells everybody who still waits that nothing will come.
+    fn settle(&mut self) {
+        self.take_events();
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            self.command(command);
+        }
+        self.take_events();
+    }
+
+    /// Says goodbye if the peer listens: TLS wants a close_notify.
+    async fn shut_down(&mut self) {
+        use tokio::io::AsyncWriteExt;
+        let deadline = task::after(task::now(), Duration::from_secs(1));
+        task::until(deadline, self.stream.shutdown()).await;
+    }
+}
+
+/// The connection's one timer, moved rather than made anew.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Timer {
+    /// Whether `deadline` has come.
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> bool {
+        let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else { return false };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(cx).is_ready()
+    }
+}
