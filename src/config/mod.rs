@@ -44,3 +44,6 @@ pub use server::HostPort;
 pub use settings::{Described, Settings};
 pub use ssl::{Pem, Ssl, TlsVersion};
 pub use value::Kind;
+
+#[cfg(test)]
+mod tests;

@@ -204,9 +204,11 @@ impl Given {
         Ok(())
     }
 
-    /// In a `.env` file the first word counts, as dotenvy has it; anywhere else the last.
+    /// In a `.env` file the first word counts, as dotenvy has it; anywhere else the last, unless it repeats the first by
+    /// another name.
     fn prevails_over(&self, later: &Given) -> bool {
-        let first_counts = matches!(later.origin, Origin::DotEnv { .. });
+        let repeats = self.name != later.name && self.origin.is_beside(&later.origin);
+        let first_counts = matches!(later.origin, Origin::DotEnv { .. }) || repeats;
         self.origin.outranks(&later.origin) || first_counts && !later.origin.outranks(&self.origin)
     }
 

@@ -45,8 +45,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("ssl.keystore.location", Kind::Text, "File with the client's private key and certificates, of type PEM."),
     Key::new("ssl.keystore.key", Kind::Secret, "The client's private key, as PEM text (KIP-651)."),
     Key::new("ssl.keystore.certificate.chain", Kind::Secret, "The client's certificate and its chain, as PEM text."),
-    Key::new("ssl.keystore.password", Kind::Secret, "Password of a JKS or PKCS#12 key store.")
-        .refused("a PEM key store has no password of its own; the key's is ssl.key.password"),
+    Key::new("ssl.keystore.password", Kind::Secret, "Password of a JKS or PKCS#12 key store.").refused(KEYSTORE_PASSWORD),
     // TLS: how.
     Key::new(
         "ssl.enabled.protocols",
@@ -123,11 +122,21 @@ pub(super) const KEYS: &[Key] = &[
 
 const OR_UNSET_MILLIS: Kind = Kind::Millis { min: 0, max: INT_MAX };
 
+macro_rules! not_pem {
+    ($more:literal) => {
+        concat!(
+            "only PEM is read, not JKS or PKCS#12. To get PEM: \
+             'keytool -importkeystore -srckeystore STORE -destkeystore store.p12 -deststoretype PKCS12', then \
+             'openssl pkcs12 -in store.p12 -nodes -out store.pem' (with -nokeys for a trust store); then set the type to \
+             PEM and the location to store.pem",
+            $more
+        )
+    };
+}
+
 /// What to do with a store that is not PEM.
-pub(in crate::config) const NOT_PEM: &str = "only PEM is read, not JKS or PKCS#12. To get PEM: \
-    'keytool -importkeystore -srckeystore STORE -destkeystore store.p12 -deststoretype PKCS12', then \
-    'openssl pkcs12 -in store.p12 -nodes -out store.pem' (add -nokeys for a trust store), then set the type to PEM and the \
-    location to store.pem";
+pub(in crate::config) const NOT_PEM: &str = not_pem!("");
+const KEYSTORE_PASSWORD: &str = not_pem!("; the password of a key in PEM is ssl.key.password");
 
 fn are_protocols(text: &str) -> bool {
     TlsVersion::list(text).is_some()

@@ -1,0 +1,89 @@
+use super::{assert_says, consumer};
+use crate::config::{Assignor, AutoOffsetReset, ConsumerConfig, GroupProtocol, IsolationLevel};
+use std::time::Duration;
+
+#[test]
+fn without_settings_it_is_the_default() {
+    assert_eq!(consumer(&[]).unwrap(), ConsumerConfig::default());
+}
+
+#[test]
+fn names_and_numbers_of_both_other_clients_are_read() {
+    let read = consumer(&[
+        ("group.id", "billing"),
+        ("partition.assignment.strategy", "org.apache.kafka.clients.consumer.StickyAssignor, roundrobin"),
+        ("fetch.wait.max.ms", "100"),
+        ("fetch.message.max.bytes", "1000"),
+        ("queued.max.messages.kbytes", "64"),
+        ("isolation.level", "READ_COMMITTED"),
+    ])
+    .unwrap();
+    let expected = ConsumerConfig {
+        group_id: Some("billing".to_owned()),
+        enable_auto_commit: true,
+        partition_assignment_strategy: vec![Assignor::Sticky, Assignor::RoundRobin],
+        fetch_max_wait: Duration::from_millis(100),
+        max_partition_fetch_bytes: 1000,
+        queued_max_bytes: 65_536,
+        isolation_level: IsolationLevel::ReadCommitted,
+        ..ConsumerConfig::default()
+    };
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn where_to_start_has_many_names() {
+    for (name, policy) in [
+        ("earliest", AutoOffsetReset::Earliest),
+        ("smallest", AutoOffsetReset::Earliest),
+        ("beginning", AutoOffsetReset::Earliest),
+        ("Latest", AutoOffsetReset::Latest),
+        ("largest", AutoOffsetReset::Latest),
+        ("end", AutoOffsetReset::Latest),
+        ("none", AutoOffsetReset::None),
+        ("error", AutoOffsetReset::None),
+        ("by_duration:PT1H30M", AutoOffsetReset::ByDuration(Duration::from_secs(5400))),
+    ] {
+        assert_eq!(consumer(&[("auto.offset.reset", name)]).unwrap().auto_offset_reset, policy, "{name}");
+    }
+}
+
+#[test]
+fn commits_need_a_group() {
+    assert!(consumer(&[("group.id", "g")]).unwrap().enable_auto_commit);
+    assert!(!consumer(&[("group.id", "g"), ("enable.auto.commit", "false")]).unwrap().enable_auto_commit);
+    assert!(!consumer(&[("enable.auto.commit", "false")]).unwrap().enable_auto_commit);
+    assert_says(consumer(&[("enable.auto.commit", "true")]), &["enable.auto.commit=true", "group.id"]);
+    assert_says(consumer(&[("enable.auto.commit", "true"), ("group.id", "")]), &["group.id"]);
+}
+
+#[test]
+fn heartbeats_are_more_often_than_sessions() {
+    assert_says(
+        consumer(&[("session.timeout.ms", "3000")]),
+        &["heartbeat.interval.ms=3000 (default)", "session.timeout.ms=3000 (set by the program)"],
+    );
+}
+
+#[test]
+fn settings_of_the_other_group_protocol_are_refused_with_what_decides_instead() {
+    for (key, value, instead) in [
+        ("session.timeout.ms", "30000", "group.consumer.session.timeout.ms"),
+        ("heartbeat.interval.ms", "1000", "group.consumer.heartbeat.interval.ms"),
+        ("partition.assignment.strategy", "range", "group.remote.assignor"),
+    ] {
+        let told = format!("{key}={value} (set by the program)");
+        assert_says(consumer(&[("group.protocol", "consumer"), (key, value)]), &[&told, instead]);
+    }
+    let read = consumer(&[("group.protocol", "Consumer"), ("group.remote.assignor", "uniform")]).unwrap();
+    assert_eq!(read.group_protocol, GroupProtocol::Consumer);
+    assert_eq!(read.group_remote_assignor.as_deref(), Some("uniform"));
+    assert_says(
+        consumer(&[("group.remote.assignor", "uniform")]),
+        &[
+            "group.remote.assignor=uniform",
+            "group.protocol=classic (default)",
+            "partition.assignment.strategy",
+        ],
+    );
+}
