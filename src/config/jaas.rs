@@ -224,6 +224,7 @@ mod tests {
             (r#"password="a\"b\\c\'d";"#, Some(r#"a"b\c'd"#)),
             (r#"password='a"b';"#, Some("a\"b")),
             (r#"password="\101\60\0601";"#, Some("A001")),
+            (r#"password="\4770";"#, Some("'70")),
             (r#"password="tab\there";"#, Some("tab\there")),
             ("password=\"пароль😀\";", Some("пароль😀")),
             ("\n\tpassword = \"x\" // the end\n ;", Some("x")),

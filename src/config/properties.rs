@@ -1,5 +1,7 @@
 //! The syntax of Java's `.properties` files, which kcat's and librdkafka's `key=value` files are a part of.
 
+use zeroize::Zeroizing;
+
 /// One setting of a file, as it was written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Property {
@@ -25,15 +27,15 @@ pub(super) fn parse(text: &str) -> Result<Vec<Property>, Fault> {
 }
 
 /// The lines that say something, with their continuations, and where each starts.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
+fn logical_lines(text: &str) -> Vec<(usize, Zeroizing<String>)> {
     let mut lines = Vec::new();
-    let mut open: Option<(usize, String)> = None;
+    let mut open: Option<(usize, Zeroizing<String>)> = None;
     for (index, line) in natural_lines(text).enumerate() {
         let line = line.trim_start_matches(is_blank);
         let (start, mut whole) = match open.take() {
             Some(begun) => begun,
             None if line.is_empty() || line.starts_with(['#', '!']) => continue,
-            None => (index + 1, String::new()),
+            None => (index + 1, Zeroizing::new(String::new())),
         };
         match continued(line) {
             Some(part) => {

@@ -204,8 +204,8 @@ fn an_error_changes_nothing_and_becomes_one_of_the_crates() {
     settings.set("linger.ms", "7").unwrap();
     let error = settings.set("linger.ms", "x").unwrap_err();
     assert_eq!(settings.get("linger.ms"), Some("7"));
-    let error = crate::Error::from(error);
-    assert_eq!(error.kind(), crate::ErrorKind::Config);
+    let error = crate::error::Error::from(error);
+    assert_eq!(error.kind(), crate::error::ErrorKind::Config);
     assert!(error.to_string().contains("linger.ms=x (set by the program): must be"), "{error}");
 }
 
@@ -383,15 +383,15 @@ fn files_are_read_or_say_why_not() {
     assert_eq!(settings.origin("bootstrap.servers").to_string(), format!("{}, line 2", path.display()));
 
     std::fs::write(&path, b"acks=\xff").unwrap();
-    let error = crate::Error::from(Settings::from_file(&path).unwrap_err()).to_string();
+    let error = crate::error::Error::from(Settings::from_file(&path).unwrap_err()).to_string();
     assert!(error.contains("client.properties") && error.contains("UTF-8"), "{error}");
-    let error =
-        crate::Error::from(Settings::from_file(directory.path().join("none")).unwrap_err()).to_string();
+    let error = crate::error::Error::from(Settings::from_file(directory.path().join("none")).unwrap_err())
+        .to_string();
     assert!(error.contains("none: ") && error.to_lowercase().contains("no such file"), "{error}");
     let error = Settings::new().add_properties("a=\\u00", "f").unwrap_err().to_string();
     assert!(error.starts_with("f, line 1: "), "{error}");
     std::fs::write(&path, "#".repeat(5 << 20)).unwrap();
-    let error = crate::Error::from(Settings::from_file(&path).unwrap_err()).to_string();
+    let error = crate::error::Error::from(Settings::from_file(&path).unwrap_err()).to_string();
     assert!(error.contains("larger than 4194304 bytes"), "{error}");
 }
 

@@ -116,6 +116,6 @@ fn longest_times_do_not_overflow_a_clock() {
         ("reconnect.backoff.max.ms", "9223372036854775807"),
     ]);
     let read = ClientConfig::from_settings(&longest).unwrap();
-    assert!(crate::task::now().checked_add(read.metadata_max_age * 2).is_some());
-    assert!(crate::task::now().checked_add(read.reconnect_backoff_max * 2).is_some());
+    let century = Duration::from_secs(100 * 365 * 86_400);
+    assert_eq!((read.metadata_max_age, read.reconnect_backoff_max), (century, century));
 }
