@@ -72,6 +72,12 @@ impl ResponseHeader {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientId(pub Text);
 
+impl From<&str> for ClientId {
+    fn from(text: &str) -> ClientId {
+        ClientId(text.into())
+    }
+}
+
 impl Wire for ClientId {
     const TYPE: Type = Text::TYPE;
 
@@ -123,7 +129,7 @@ mod tests {
             request_api_key: key,
             request_api_version: version,
             correlation_id: 7,
-            client_id: client_id.map(|id| ClientId(id.into())),
+            client_id: client_id.map(ClientId::from),
         }
     }
 

@@ -5,6 +5,8 @@
 //! case. Structs are plain data: build them with `..Default::default()`, whose values are the protocol's defaults.
 //! [`Api`] is the row of an API in the table of all that we speak: versions, flexibility, routing.
 //!
+//! To add an API: a file with its two tables, its row in `apis!`, its lines below, its page in `protocol-specs/`.
+//!
 //! This layer imports [`wire`](crate::wire) only. It decides nothing: what to ask, whom, and what to make of the answer
 //! belongs to the layers above. Bytes behind a message's last field are an error, though Java ignores them;
 //! [`Reader::finish`](crate::wire::Reader::finish) is where that is decided.
@@ -58,3 +60,6 @@ pub use metadata::*;
 pub use produce::*;
 pub use sasl_authenticate::*;
 pub use sasl_handshake::*;
+
+#[cfg(test)]
+mod tests;
