@@ -5,8 +5,9 @@ use bytes::Bytes;
 
 /// Memory that decoded lists may take for each byte of the frame. Real messages stay below seven.
 const BUDGET_PER_BYTE: usize = 8;
-/// Memory that decoded lists may always take, so that small messages are never refused.
-const BUDGET_FLOOR: usize = 64 * 1024;
+/// Memory that decoded lists may always take: lists of topics with short names and nothing else, such as the answers to
+/// DeleteTopics, take up to ten for each byte, and ten thousand topics must pass.
+const BUDGET_FLOOR: usize = 1024 * 1024;
 
 /// A cursor over one frame. After the first fault it is empty and every read yields zero, null or nothing.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader over `frame`, for one version of an API.
     ///
-    /// Lists may take eight times the bytes of the frame in memory, and 64 KiB in any case.
+    /// Lists may take eight times the bytes of the frame in memory, and 1 MiB in any case.
     pub fn new(frame: &'a Bytes, version: i16, flexible: bool) -> Reader<'a> {
         let budget = frame.len().saturating_mul(BUDGET_PER_BYTE).saturating_add(BUDGET_FLOOR);
         Reader { rest: frame, frame, version, flexible, place: &Place::NOWHERE, budget, error: None }

@@ -10,5 +10,6 @@
 pub mod codec;
 pub mod generate;
 pub mod kafka;
+pub mod lists;
 #[path = "../../protocol-specs/reader/mod.rs"]
 pub mod reader;
