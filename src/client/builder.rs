@@ -115,6 +115,9 @@ impl ClientBuilder {
         }
         let config = ClientConfig::from_settings(&self.settings)?;
         self.settings.log(&[Concerns::Producer, Concerns::Consumer, Concerns::Admin]);
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
         let security = match self.security {
             Some(security) if config.security_protocol.is_tls() => security,
             _ => Security::from_config(&config)?,

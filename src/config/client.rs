@@ -162,24 +162,30 @@ impl ClientConfig {
                 .millis("metadata.recovery.rebootstrap.trigger.ms")?,
             warnings: Vec::new(),
         };
-        config.refuse_secrets_in_the_clear(settings)?;
+        for server in &config.bootstrap_servers {
+            config.may_authenticate_with(&server.host)?;
+        }
         config.warn_of_protocol(settings);
         Ok(config)
     }
 
-    /// The brokers to start from are known; any other is asked about by [`Sasl::plaintext_allowed`] when it is connected to.
-    fn refuse_secrets_in_the_clear(&self, settings: &Settings) -> Result<(), ConfigError> {
-        let Some(sasl) = self.sasl.as_ref().filter(|_| !self.security_protocol.is_tls()) else {
-            return Ok(());
-        };
-        match self.bootstrap_servers.iter().find(|server| !sasl.plaintext_allowed(&server.host)) {
-            Some(server) => Err(ConfigError::Contradiction(format!(
-                "{} would send its secret to {server} unencrypted with {}: set security.protocol=SASL_SSL, or \
-                 sasl.allow.plaintext=true if that is what you want",
-                settings.tell("sasl.mechanism"),
-                settings.tell("security.protocol"),
-            ))),
-            None => Ok(()),
+    /// Whether the client may authenticate with a broker at this host: PLAIN and OAUTHBEARER without TLS only where
+    /// [`Sasl::plaintext_allowed`] says so. The brokers to start from were asked about when the settings were read; those
+    /// that these name are to be asked about before each connection.
+    ///
+    /// # Errors
+    /// When the secret would go over the network unencrypted, unasked.
+    pub fn may_authenticate_with(&self, host: &str) -> Result<(), ConfigError> {
+        match &self.sasl {
+            Some(sasl) if !self.security_protocol.is_tls() && !sasl.plaintext_allowed(host) => {
+                Err(ConfigError::Contradiction(format!(
+                    "sasl.mechanism={} with security.protocol={} would send its secret to {host} unencrypted: set \
+                     security.protocol=SASL_SSL, or sasl.allow.plaintext=true if that is what you want",
+                    sasl.mechanism.as_str(),
+                    self.security_protocol.as_str(),
+                )))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -158,6 +158,7 @@ impl Pool {
     async fn set_up(&self, peer: &Peer, setup_deadline: Instant) -> Result<Handle> {
         let late = || Error::new(ErrorKind::Timeout, "connect (socket.connection.setup.timeout.ms)");
         let HostPort { host, port, .. } = &peer.address;
+        self.config.may_authenticate_with(host)?;
         let endpoint = Endpoint::new(host.as_str(), *port, self.security.clone());
         let dialled = task::until(setup_deadline, self.dial.dial(&endpoint, setup_deadline)).await;
         let connected = dialled.ok_or_else(late)??;

@@ -79,9 +79,16 @@ fn a_password_does_not_travel_unencrypted_unasked() {
         ];
         client(&[&pairs, more].concat())
     };
-    let parts = ["sasl.mechanism=PLAIN", "kafka.example:9092", "sasl.allow.plaintext=true", "SASL_SSL"];
+    let parts =
+        ["sasl.mechanism=PLAIN", "to kafka.example unencrypted", "sasl.allow.plaintext=true", "SASL_SSL"];
     assert_says(plain("PLAIN", "localhost:9092,kafka.example:9092", &[]), &parts);
     assert_says(plain("OAUTHBEARER", "kafka.example:9092", &[]), &["sasl.mechanism=OAUTHBEARER"]);
+    let local = plain("PLAIN", "localhost:9092", &[]).unwrap();
+    assert!(local.may_authenticate_with("127.0.0.1").is_ok());
+    assert_says(
+        local.may_authenticate_with("kafka.example"),
+        &["would send its secret to kafka.example unencrypted"],
+    );
     let allowed = plain("PLAIN", "kafka.example:9092", &[("sasl.allow.plaintext", "true")]).unwrap();
     assert!(allowed.warnings[0].contains("the secret of PLAIN goes over the network unencrypted"));
     assert_eq!(plain("PLAIN", "localhost:9092,127.0.0.1,[::1]:1", &[]).unwrap().warnings.len(), 1);
