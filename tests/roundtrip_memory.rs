@@ -15,7 +15,7 @@ use bytes::Bytes;
 use support::codec::{Subject, subjects};
 use support::reader::interpreter::encode;
 use support::reader::{Book, Value};
-use support::{kafka, lists};
+use support::{lists, skip};
 
 /// The bytes of a frame full of small elements.
 const FRAME: usize = 512 * 1024;
@@ -28,7 +28,7 @@ const NOISE: usize = 2 * 1024 * 1024;
 fn decoding_takes_no_more_memory_than_the_bytes_justify() {
     let book = Book::read().unwrap();
     if peak_bytes(|| ()).is_none() {
-        return kafka::skip("the peak of memory is only known on Linux");
+        return skip::skip("the peak of memory is only known on Linux");
     }
     let mut worst = 0;
     for subject in subjects(&book) {

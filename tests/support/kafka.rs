@@ -1,8 +1,10 @@
 //! Apache Kafka's own client library, as a file: where it lies and what is in it.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
+
+use super::skip::skip;
 
 /// The version that the specs describe.
 pub const VERSION: &str = "4.3.1";
@@ -30,13 +32,6 @@ pub fn files_of_clients_jar(prefix: &str) -> Option<BTreeMap<String, Vec<u8>>> {
             None
         }
     }
-}
-
-/// Says what is not tested and why, also when the test passes; with `CI=true` it fails.
-pub fn skip(why: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "nothing may be skipped in CI: {why}");
-    // Not `eprintln!`: the harness would keep it back.
-    writeln!(io::stderr(), "SKIPPED: {why}").expect("standard error is writable");
 }
 
 /// The files of a zip archive under a prefix. Just enough of the format for a jar: no zip64, no encryption.

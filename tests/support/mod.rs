@@ -13,3 +13,4 @@ pub mod kafka;
 pub mod lists;
 #[path = "../../protocol-specs/reader/mod.rs"]
 pub mod reader;
+pub mod skip;
