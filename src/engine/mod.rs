@@ -13,4 +13,5 @@ pub mod connection;
 pub mod partitioner;
 pub mod retry;
 pub mod sasl;
+pub mod serving;
 pub mod view;

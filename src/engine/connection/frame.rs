@@ -49,6 +49,11 @@ impl Framer {
         Framer { buffer: BytesMut::new(), max_frame_bytes, min_frame_bytes }
     }
 
+    /// Changes the limit from the next frame on; one that has begun under another limit is looked at again.
+    pub fn set_max_frame_bytes(&mut self, max_frame_bytes: usize) {
+        self.max_frame_bytes = max_frame_bytes;
+    }
+
     /// Where the next bytes go, and how many may be read at most.
     ///
     /// A large frame gets a buffer of its own, and the read stops at its end: nothing of it is copied again, and it
