@@ -34,6 +34,13 @@ pub enum SaslStep {
     Respond(AnyResponse),
 }
 
+/// An authentication that came to a bad end: what to tell the client, and why the connection ends.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) response: AnyResponse,
+    pub(super) end: End,
+}
+
 /// The state of a connection's authentication.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -100,11 +107,11 @@ impl Gate {
         version: i16,
         nonce: [u8; 24],
         now: Instant,
-    ) -> Result<SaslStep, (AnyResponse, End)> {
+    ) -> Result<SaslStep, Box<Refusal>> {
         match request {
             AnyRequest::SaslAuthenticate(request) => self.authenticate(request, now),
             AnyRequest::SaslHandshake(request) => self.handshake(request, version, nonce, now),
-            other => Err((SaslHandshakeResponse::default().into(), End::Unauthenticated(other.key()))),
+            other => Err(refuse(SaslHandshakeResponse::default(), End::Unauthenticated(other.key()))),
         }
     }
 
@@ -114,7 +121,7 @@ impl Gate {
         version: i16,
         nonce: [u8; 24],
         now: Instant,
-    ) -> Result<SaslStep, (AnyResponse, End)> {
+    ) -> Result<SaslStep, Box<Refusal>> {
         let may_begin = self.session.as_ref().is_none_or(|session| session.may_be_renewed(now));
         let Some(options) = self.options.as_ref().filter(|_| may_begin) else {
             return Ok(respond(handshake_response(ErrorCode::ILLEGAL_SASL_STATE, Vec::new())));
@@ -126,8 +133,8 @@ impl Gate {
                 self.exchange = Some(Exchange { mechanism, bare: version == 0 });
                 Ok(respond(handshake_response(ErrorCode::NONE, mechanisms)))
             }
-            None => Err((
-                handshake_response(ErrorCode::UNSUPPORTED_SASL_MECHANISM, mechanisms).into(),
+            None => Err(refuse(
+                handshake_response(ErrorCode::UNSUPPORTED_SASL_MECHANISM, mechanisms),
                 End::UnsupportedMechanism(request.mechanism.detach()),
             )),
         }
@@ -137,7 +144,7 @@ impl Gate {
         &mut self,
         request: &SaslAuthenticateRequest,
         now: Instant,
-    ) -> Result<SaslStep, (AnyResponse, End)> {
+    ) -> Result<SaslStep, Box<Refusal>> {
         if self.exchange.is_none() {
             let text = "SaslAuthenticate was not expected: no SaslHandshake came before it";
             return Ok(respond(refusal(ErrorCode::ILLEGAL_SASL_STATE, text.to_owned())));
@@ -146,11 +153,11 @@ impl Gate {
     }
 
     /// Takes the answer to a question about users.
-    pub(super) fn answer(&mut self, answer: Answer, now: Instant) -> Result<SaslStep, (AnyResponse, End)> {
+    pub(super) fn answer(&mut self, answer: Answer, now: Instant) -> Result<SaslStep, Box<Refusal>> {
         self.step(ServerInput::Answer(answer), now)
     }
 
-    fn step(&mut self, input: ServerInput<'_>, now: Instant) -> Result<SaslStep, (AnyResponse, End)> {
+    fn step(&mut self, input: ServerInput<'_>, now: Instant) -> Result<SaslStep, Box<Refusal>> {
         let Some(exchange) = &mut self.exchange else {
             return Err((
                 SaslAuthenticateResponse::default().into(),
@@ -174,7 +181,7 @@ impl Gate {
         of_credential: Option<Duration>,
         message: Bytes,
         now: Instant,
-    ) -> Result<SaslStep, (AnyResponse, End)> {
+    ) -> Result<SaslStep, Box<Refusal>> {
         if self.session.as_ref().is_some_and(|session| session.principal != principal) {
             return Err(fail(SaslError::Refused {
                 mechanism: "SASL",
@@ -218,7 +225,11 @@ fn refusal(error_code: ErrorCode, text: String) -> SaslAuthenticateResponse {
     SaslAuthenticateResponse { error_code, error_message: Some(text.into()), ..Default::default() }
 }
 
-fn fail(error: SaslError) -> (AnyResponse, End) {
+fn fail(error: SaslError) -> Box<Refusal> {
     let response = refusal(ErrorCode::SASL_AUTHENTICATION_FAILED, error.to_string());
-    (response.into(), End::Authentication(error))
+    refuse(response, End::Authentication(error))
+}
+
+fn refuse(response: impl Into<AnyResponse>, end: End) -> Box<Refusal> {
+    Box::new(Refusal { response: response.into(), end })
 }

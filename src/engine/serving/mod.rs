@@ -28,7 +28,7 @@ use crate::messages::{
     AnyRequest, AnyResponse, Api, ApiKey, ApiVersionsRequest, ErrorCode, MessageError, RequestHeader,
     ResponseHeader, SaslAuthenticateRequest, api,
 };
-use crate::wire::{Gather, Text, Wire, WireError, Writer};
+use crate::wire::{self, Gather, Text, WireError};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 pub use gate::{SaslOptions, SaslStep};
 pub use offer::Offer;
 
-use gate::Gate;
+use gate::{Gate, Refusal};
 
 /// A bare SASL token may be of any length; what is too short for a header is found when it is read.
 const MIN_FRAME_BYTES: usize = 0;
@@ -215,13 +215,13 @@ impl Serving {
         self.authenticated(step)
     }
 
-    fn authenticated(&mut self, step: Result<SaslStep, (AnyResponse, End)>) -> SaslStep {
+    fn authenticated(&mut self, step: Result<SaslStep, Box<Refusal>>) -> SaslStep {
         if self.gate.is_open() {
             self.framer.set_max_frame_bytes(self.max_frame_bytes);
         }
-        step.unwrap_or_else(|(refusal, end)| {
-            self.end = Some(end);
-            SaslStep::Respond(refusal)
+        step.unwrap_or_else(|refusal| {
+            self.end = Some(refusal.end);
+            SaslStep::Respond(refusal.response)
         })
     }
 
@@ -287,11 +287,7 @@ impl UnderWay {
         if let (true, AnyResponse::SaslAuthenticate(token)) = (self.bare, response) {
             // A refusal cannot be told: the connection ends.
             let refused = !token.error_code.is_none();
-            return Ok(if refused {
-                Vec::new()
-            } else {
-                in_frame(Vec::new(), vec![token.auth_bytes.clone()])
-            });
+            return Ok(if refused { Vec::new() } else { in_frame(&[], vec![token.auth_bytes.clone()]) });
         }
         let version = match response {
             // The layout of version 0 is the one that every client can read (KIP-511).
@@ -303,21 +299,20 @@ impl UnderWay {
         let body = body.finish()?;
         let header_version = self.api.response_header_version(version);
         let mut header = BytesMut::with_capacity(RESPONSE_HEAD_BYTES);
-        let mut writer = Writer::new(&mut header, header_version, header_version >= 1);
-        ResponseHeader { correlation_id: self.correlation_id }.encode(&mut writer);
-        writer.finish()?;
-        Ok(in_frame(header.to_vec(), body))
+        let response_header = ResponseHeader { correlation_id: self.correlation_id };
+        wire::encode(&response_header, header_version, header_version >= 1, &mut header)?;
+        Ok(in_frame(&header, body))
     }
 }
 
 /// Puts the length in front.
-fn in_frame(header: Vec<u8>, body: Vec<Bytes>) -> Vec<Bytes> {
+fn in_frame(header: &[u8], body: Vec<Bytes>) -> Vec<Bytes> {
     let body_bytes: usize = body.iter().map(Bytes::len).sum();
     let in_one_piece = body_bytes < ONE_PIECE_BYTES;
     let length = header.len().saturating_add(body_bytes);
     let mut head = BytesMut::with_capacity(RESPONSE_HEAD_BYTES + if in_one_piece { body_bytes } else { 0 });
     head.put_i32(i32::try_from(length).unwrap_or(i32::MAX));
-    head.put_slice(&header);
+    head.put_slice(header);
     if in_one_piece {
         body.iter().for_each(|segment| head.put_slice(segment));
         return vec![head.freeze()];
