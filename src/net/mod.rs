@@ -11,6 +11,12 @@ pub mod mem;
 #[cfg(not(any(feature = "tls", feature = "tls-portable", feature = "tls-ring", feature = "tls-aws-lc-rs")))]
 pub mod no_tls;
 pub(crate) mod pool;
+#[cfg(all(
+    any(feature = "broker", test),
+    feature = "tls",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod self_signed;
 #[cfg(any(feature = "tls", feature = "tls-portable", feature = "tls-ring", feature = "tls-aws-lc-rs"))]
 pub mod tls;
 

@@ -1,7 +1,6 @@
 //! [`MemStream`]: one end of a connection.
 
 use std::fmt;
-use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};

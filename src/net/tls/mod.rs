@@ -13,4 +13,14 @@ mod stream;
 mod verify;
 
 pub use client::TlsClient;
+#[cfg(all(
+    any(feature = "broker", test),
+    feature = "tls",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub(super) use provider::graviola;
 pub use server::TlsServer;
+
+#[cfg(test)]
+#[cfg(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tests;

@@ -81,7 +81,8 @@ fn unusable(feature: &str) -> Error {
 #[cfg(feature = "tls")]
 const PORTABLE: &str = "build ottla with its feature `tls-portable` (any processor; slower), or with `tls-ring` or `tls-aws-lc-rs` (these compile C)";
 
-#[cfg(all(test, feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(test)]
+#[cfg(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests {
     use super::*;
 
