@@ -159,10 +159,8 @@ impl Gate {
 
     fn step(&mut self, input: ServerInput<'_>, now: Instant) -> Result<SaslStep, Box<Refusal>> {
         let Some(exchange) = &mut self.exchange else {
-            return Err((
-                SaslAuthenticateResponse::default().into(),
-                End::Internal("no exchange is under way"),
-            ));
+            let end = End::Internal("no exchange is under way");
+            return Err(refuse(SaslAuthenticateResponse::default(), end));
         };
         match exchange.mechanism.step(input) {
             Ok(ServerStep::Ask(query)) => Ok(SaslStep::Ask(query)),
