@@ -98,13 +98,14 @@ impl Shared {
                 "{name}: tagged in some of its versions only"
             );
         }
+        let nullable = self::versions(&json["nullableVersions"]).within(versions);
         // Kafka does not mark error codes; they are known by their name.
         let is_error = name.ends_with("ErrorCode") && ty.to_string() == "int16";
         Field {
             versions,
-            nullable: self::versions(&json["nullableVersions"]).within(versions),
+            nullable,
             entity: json["entityType"].as_str().and_then(entity).or(is_error.then_some(Entity::Error)),
-            default: default(&ty, &json["default"]),
+            default: default(&ty, &json["default"], nullable),
             ty,
             tag,
             ignorable: json["ignorable"].as_bool().unwrap_or(false),
@@ -157,10 +158,10 @@ fn versions(json: &Json) -> Versions {
     }
 }
 
-fn default(ty: &Type, json: &Json) -> Value {
+fn default(ty: &Type, json: &Json, nullable: Versions) -> Value {
     let text = match json {
-        // The definitions do not say it: Kafka's generator gives records no other default than null.
-        Json::Null if *ty == Type::Records => return Value::Null,
+        // The definitions do not say it: Kafka's generator gives records null to begin with.
+        Json::Null if *ty == Type::Records && !nullable.is_empty() => return Value::Null,
         Json::Null => return Value::default_of(ty),
         Json::String(text) => text.clone(),
         other => other.to_string(),
