@@ -18,9 +18,13 @@ mod support;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use support::codec::{Subject, subjects};
+use support::kafka;
 use support::reader::Book;
 use support::reader::interpreter::{self, Mark, TAGS};
+use support::skip::skip;
 
 /// The bytes of a message by version and filling.
 type Fillings = BTreeMap<(i16, String), Bytes>;
@@ -79,6 +83,27 @@ fn every_message_and_version_is_there() {
                 .collect();
             assert_eq!(there, wanted, "{} version {version}", subject.name());
         }
+    }
+}
+
+#[test]
+fn the_files_are_what_kafka_writes() {
+    let lib = kafka::lib_folder();
+    if !lib.join(format!("kafka-clients-{}.jar", kafka::VERSION)).is_file() {
+        return skip(&format!("no jars of Kafka in {} (tests/kafka/fetch brings them)", lib.display()));
+    }
+    if Command::new("java").arg("-version").output().is_err() {
+        return skip("no Java here");
+    }
+    let (folder, fresh) =
+        (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors"), tempfile::tempdir().unwrap());
+    let made =
+        Command::new(folder.join("make")).arg(fresh.path()).env("OTTLA_KAFKA_LIB", &lib).output().unwrap();
+    assert!(made.status.success(), "tests/vectors/make: {}", String::from_utf8_lossy(&made.stderr));
+    for entry in std::fs::read_dir(fresh.path()).unwrap() {
+        let (fresh, name) = (entry.as_ref().unwrap().path(), entry.as_ref().unwrap().file_name());
+        let same = std::fs::read(&fresh).unwrap() == std::fs::read(folder.join(&name)).unwrap_or_default();
+        assert!(same, "tests/vectors/{} is not what tests/vectors/make writes", name.display());
     }
 }
 
