@@ -4,6 +4,7 @@ pub mod admin;
 mod client;
 mod cluster;
 pub mod config;
+pub mod consumer;
 #[doc(hidden)]
 pub mod engine;
 pub mod error;
@@ -17,7 +18,9 @@ pub mod task;
 #[doc(hidden)]
 pub mod wire;
 
+pub use admin::Admin;
 pub use admin::NewTopic;
 pub use client::{Client, ClientBuilder};
+pub use consumer::{Batch, Consumer, ConsumerBuilder, Start, TopicPartition};
 pub use error::{Error, ErrorKind, Result};
 pub use net::auth::{Token, TokenProvider};

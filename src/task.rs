@@ -124,6 +124,66 @@ where
     tokio::spawn(future)
 }
 
+/// Tasks that belong to somebody: they end when he does.
+#[derive(Debug)]
+pub struct Tasks<T>(tokio::task::JoinSet<T>);
+
+impl<T: Send + 'static> Tasks<T> {
+    /// No tasks yet.
+    pub fn new() -> Tasks<T> {
+        Tasks(tokio::task::JoinSet::new())
+    }
+
+    /// Starts a task on the current runtime.
+    pub fn spawn(&mut self, future: impl Future<Output = T> + Send + 'static) {
+        self.0.spawn(future);
+    }
+
+    /// What the next task gave that ends; never ready while there is none.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> T {
+        loop {
+            match self.0.join_next().await {
+                Some(Ok(output)) => return output,
+                // A panic was reported by the runtime; its task gives nothing.
+                Some(Err(error)) => tracing::error!(%error, "a task ended by itself"),
+                None => return std::future::pending().await,
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Default for Tasks<T> {
+    fn default() -> Tasks<T> {
+        Tasks::new()
+    }
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub struct Owned(JoinHandle<()>);
+
+impl Owned {
+    /// Starts a task on the current runtime.
+    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Owned {
+        Owned(spawn(future))
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The time that records know: milliseconds since 1970. Follows the wall clock wherever it jumps; nothing is timed by it.
+pub fn wall_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Runs work that takes long on a thread for such work; in place in a simulation.
 ///
 /// `None` when the work panicked or the runtime is going down.

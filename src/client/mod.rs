@@ -10,6 +10,7 @@ pub use builder::ClientBuilder;
 use crate::admin::Admin;
 use crate::cluster::Cluster;
 use crate::config::Settings;
+use crate::consumer::ConsumerBuilder;
 use crate::error::Result;
 use std::sync::Arc;
 
@@ -50,6 +51,11 @@ impl Client {
     /// Dropping the future gives up the attempt and leaves nothing behind.
     pub async fn from_env() -> Result<Client> {
         Client::builder().settings(Settings::from_env()?).connect().await
+    }
+
+    /// Starts to describe a consumer.
+    pub fn consumer(&self) -> ConsumerBuilder {
+        ConsumerBuilder::new(self.cluster.clone(), Settings::clone(&self.settings))
     }
 
     /// An admin client.

@@ -66,7 +66,7 @@ impl Cluster {
     }
 
     /// Does what comes before the next attempt; the error when there is none.
-    async fn prepare(&self, next: Next, deadline: Instant, error: Error) -> Result<()> {
+    pub(crate) async fn prepare(&self, next: Next, deadline: Instant, error: Error) -> Result<()> {
         match next {
             Next::Fail | Next::Done => Err(error),
             Next::Expire => Err(Error::new(ErrorKind::Timeout, "give up: the time is over").source(error)),

@@ -10,8 +10,12 @@
 )]
 
 pub mod connection;
+pub mod cursor;
 pub mod partitioner;
 pub mod retry;
 pub mod sasl;
 pub mod serving;
+mod topic_partition;
 pub mod view;
+
+pub use topic_partition::TopicPartition;

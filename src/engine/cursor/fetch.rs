@@ -1,0 +1,391 @@
+//! Fetching: what to ask each leader, and what its answer means for each partition.
+
+use super::queued::QueuedSet;
+use super::{Cursor, Cursors, Place, Reset, When, epoch_or_none};
+use crate::engine::TopicPartition;
+use crate::engine::retry::{Backoff, Failure, Next, Repeat};
+use crate::engine::view::{Hint, View};
+use crate::error::{Error, ErrorKind, Sent};
+use crate::messages::{
+    BrokerId, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopic,
+    IsolationLevel, LeaderEpoch, NodeEndpoint, Route,
+};
+use crate::records::{BatchHeader, Batches, HEADER_LEN};
+use crate::wire::{Span, Text, Uuid};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// One request to one leader, so to speak; [`FetchPlan::request`] words it for a version.
+#[derive(Debug)]
+pub struct FetchPlan {
+    /// The leader.
+    pub broker: BrokerId,
+    partitions: Vec<Planned>,
+    template: FetchRequest,
+    partition_max_bytes: i32,
+    max_wait: Duration,
+    began: Instant,
+}
+
+#[derive(Debug)]
+struct Planned {
+    partition: TopicPartition,
+    topic_id: Uuid,
+    generation: u64,
+    offset: i64,
+    epoch: LeaderEpoch,
+}
+
+/// What an answer asks of the consumer.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Metadata are out of date.
+    pub refresh: bool,
+    /// New leaders that the broker named (KIP-951).
+    pub hints: Vec<Hint>,
+    /// Where these leaders are.
+    pub endpoints: Vec<NodeEndpoint>,
+}
+
+impl FetchPlan {
+    /// The versions that can say it: topics have names up to 12 and ids from 13 on.
+    pub fn versions(&self) -> Span {
+        let all_have_ids = self.partitions.iter().all(|planned| !planned.topic_id.is_zero());
+        if all_have_ids { Span::from(4) } else { Span::new(4, 12) }
+    }
+
+    /// The request.
+    pub fn request(&self, version: i16) -> FetchRequest {
+        let mut topics: Vec<FetchTopic> = Vec::new();
+        for planned in &self.partitions {
+            let partition = FetchPartition {
+                partition: planned.partition.partition,
+                current_leader_epoch: planned.epoch,
+                fetch_offset: planned.offset,
+                partition_max_bytes: self.partition_max_bytes,
+                ..Default::default()
+            };
+            let last = topics.last_mut().filter(|topic| topic.topic == planned.partition.topic);
+            match last {
+                Some(topic) => topic.partitions.push(partition),
+                None => topics.push(FetchTopic {
+                    topic: planned.partition.topic.clone(),
+                    topic_id: if version >= 13 { planned.topic_id } else { Uuid::ZERO },
+                    partitions: vec![partition],
+                }),
+            }
+        }
+        FetchRequest { topics, ..self.template.clone() }
+    }
+
+    /// Where the answer'"'"'s topics are found: by name, or by id.
+    fn find(&self, name: &Text, id: Uuid, partition: i32) -> Option<&Planned> {
+        self.partitions.iter().find(|planned| {
+            planned.partition.partition == partition
+                && if id.is_zero() { planned.partition.topic == *name } else { planned.topic_id == id }
+        })
+    }
+}
+
+impl Cursors {
+    /// One request for each leader that has none under way. Says too whether a partition has no leader.
+    pub fn plan_fetches(
+        &mut self,
+        view: &View,
+        now: Instant,
+        busy: &BTreeSet<BrokerId>,
+    ) -> (Vec<FetchPlan>, bool) {
+        let room = self.limits.queued_max_bytes.saturating_sub(self.queued_bytes);
+        if room == 0 {
+            return (Vec::new(), false);
+        }
+        let mut leaderless = false;
+        let mut hopeless = Vec::new();
+        let mut by_leader: BTreeMap<BrokerId, Vec<Planned>> = BTreeMap::new();
+        for (partition, cursor) in &self.partitions {
+            if !matches!(cursor.place, Place::At(_)) || cursor.paused || cursor.blocked || cursor.rests(now) {
+                continue;
+            }
+            let leader = match view.leader(&partition.topic, partition.partition) {
+                Ok(leader) => leader,
+                Err(code) => {
+                    leaderless = true;
+                    hopeless.push((partition.clone(), code));
+                    continue;
+                }
+            };
+            let rests = self.idle_answers.get(&leader.broker.id).is_some_and(|(_, until)| *until > now);
+            if rests || busy.contains(&leader.broker.id) {
+                continue;
+            }
+            by_leader.entry(leader.broker.id).or_default().push(Planned {
+                partition: partition.clone(),
+                topic_id: view.topic(&partition.topic).map_or(Uuid::ZERO, |topic| topic.id),
+                generation: cursor.generation,
+                offset: cursor.fetch_at,
+                epoch: epoch_or_none(Some(leader.epoch)),
+            });
+        }
+        self.tell_hopeless(hopeless, now);
+        // The leaders share what may still be queued.
+        let share = room.checked_div(by_leader.len().max(1)).unwrap_or(room);
+        let plans =
+            by_leader.into_iter().map(|(broker, partitions)| self.plan(broker, partitions, share, now));
+        (plans.collect(), leaderless)
+    }
+
+    /// Partitions that metadata refuse us for good: told, and then looked at again once a while.
+    pub(super) fn tell_hopeless(&mut self, found: Vec<(TopicPartition, ErrorCode)>, now: Instant) {
+        for (partition, code) in found {
+            if code.is_retriable() {
+                continue;
+            }
+            let error = Error::broker_code(code, "find the leader of a partition");
+            self.errors.push_back(error.topic(partition.topic.as_str()).partition(partition.partition));
+            if let Some(cursor) = self.partitions.get_mut(&partition) {
+                cursor.not_before = now.checked_add(self.limits.policy.backoff.max);
+            }
+        }
+    }
+
+    fn plan(&self, broker: BrokerId, mut partitions: Vec<Planned>, share: usize, now: Instant) -> FetchPlan {
+        // Brokers fill the answer in the order of the request: begin with another partition each time, but keep the
+        // partitions of a topic together.
+        let turn = usize::try_from(self.next_generation).unwrap_or(0).wrapping_add(self.queued_bytes);
+        let at = turn.checked_rem(partitions.len()).unwrap_or(0);
+        partitions.rotate_left(at);
+        let limits = &self.limits;
+        let int = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let share = u32::try_from(share).unwrap_or(u32::MAX);
+        let isolation_level = if limits.read_committed {
+            IsolationLevel::READ_COMMITTED
+        } else {
+            IsolationLevel::READ_UNCOMMITTED
+        };
+        FetchPlan {
+            broker,
+            partitions,
+            template: FetchRequest {
+                max_wait_ms: i32::try_from(limits.max_wait.as_millis()).unwrap_or(i32::MAX),
+                min_bytes: int(limits.min_bytes),
+                max_bytes: int(limits.max_bytes.min(share).max(1)),
+                isolation_level,
+                rack_id: limits.rack.clone(),
+                ..Default::default()
+            },
+            partition_max_bytes: int(limits.partition_max_bytes.min(share).max(1)),
+            max_wait: limits.max_wait,
+            began: now,
+        }
+    }
+
+    /// Takes an answer, or why there is none.
+    pub fn digest_fetch(
+        &mut self,
+        plan: &FetchPlan,
+        answer: Result<FetchResponse, Error>,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        let answer = match answer.and_then(|answer| whole(answer, plan.broker)) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let told = self.errors.len();
+                for planned in &plan.partitions {
+                    effects.refresh |= self.failed(planned, &error, now, rng);
+                }
+                // One failure of the whole request is told once, not for each of its partitions.
+                self.errors.truncate(told.saturating_add(1));
+                return effects;
+            }
+        };
+        let mut progress = false;
+        for topic in answer.responses {
+            for found in topic.partitions {
+                let Some(planned) = plan.find(&topic.topic, topic.topic_id, found.partition_index) else {
+                    tracing::warn!(broker = %plan.broker, "a fetch was answered for a partition that was not asked for");
+                    continue;
+                };
+                if found.current_leader.leader_id != BrokerId::NONE {
+                    effects.hints.push(Hint {
+                        topic: planned.partition.topic.clone(),
+                        partition: planned.partition.partition,
+                        leader: found.current_leader.clone(),
+                    });
+                }
+                let (moved, refresh) = self.digest_partition(planned, found, now, rng);
+                progress |= moved;
+                effects.refresh |= refresh;
+            }
+        }
+        effects.endpoints = answer.node_endpoints;
+        self.note_progress(plan, progress, now, rng);
+        effects
+    }
+
+    /// Whether it brought progress, and whether metadata are out of date.
+    fn digest_partition(
+        &mut self,
+        planned: &Planned,
+        found: FetchPartitionResponse,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> (bool, bool) {
+        let partition = &planned.partition;
+        let current =
+            self.partitions.get_mut(partition).filter(|cursor| cursor.generation == planned.generation);
+        let Some(cursor) = current else { return (true, false) };
+        if found.error_code == ErrorCode::OFFSET_OUT_OF_RANGE {
+            self.out_of_range(planned, now, rng);
+            return (true, false);
+        }
+        if let Err(code) = found.error_code.ok() {
+            let error = Error::broker_code(code, "fetch");
+            return (true, self.failed(planned, &error, now, rng));
+        }
+        cursor.failures = 0;
+        cursor.not_before = None;
+        cursor.high_watermark = Some(found.high_watermark).filter(|offset| *offset >= 0);
+        cursor.last_stable_offset = Some(found.last_stable_offset).filter(|offset| *offset >= 0);
+        cursor.log_start_offset = Some(found.log_start_offset).filter(|offset| *offset >= 0);
+        let set = found.records.map(|records| records.0).unwrap_or_default();
+        if set.is_empty() {
+            return (false, false);
+        }
+        let (end, sound) = walk(&set);
+        let moved = end.is_some_and(|end| end > cursor.fetch_at);
+        if sound && !moved {
+            return (false, false);
+        }
+        cursor.fetch_at = end.unwrap_or(cursor.fetch_at).max(cursor.fetch_at);
+        cursor.blocked = !sound;
+        self.queued_bytes = self.queued_bytes.saturating_add(set.len());
+        let batches = Batches::with_limit(set, self.limits.decompressed_max_bytes);
+        let aborted = found.aborted_transactions.unwrap_or_default();
+        cursor.queue.push_back(QueuedSet::new(batches, aborted, self.limits.read_committed));
+        if !self.turns.contains(partition) {
+            self.turns.push_back(partition.clone());
+        }
+        (moved, false)
+    }
+
+    /// There is no record at the position: once for each position, the policy says what then.
+    fn out_of_range(&mut self, planned: &Planned, now: Instant, rng: &mut fastrand::Rng) {
+        let partition = &planned.partition;
+        // Queued records may still move the position; only when they are gone it is truly out of range.
+        if self.partitions.get(partition).is_some_and(|cursor| !cursor.queue.is_empty()) {
+            return self.rest(partition, now, rng);
+        }
+        if self.limits.reset == Reset::None {
+            let error = Error::broker_code(ErrorCode::OFFSET_OUT_OF_RANGE, "fetch")
+                .topic(partition.topic.as_str())
+                .partition(partition.partition)
+                .offset(planned.offset)
+                .hint("auto.offset.reset is none: seek to an offset that is there");
+            self.errors.push_back(error);
+            if let Some(cursor) = self.partitions.get_mut(partition) {
+                cursor.place = Place::Lost;
+            }
+            return;
+        }
+        tracing::warn!(%partition, offset = planned.offset, policy = ?self.limits.reset, "offset out of range");
+        self.reset(partition);
+    }
+
+    /// A partition could not be read; whether metadata are out of date. What will not pass is told to the application.
+    fn failed(&mut self, planned: &Planned, error: &Error, now: Instant, rng: &mut fastrand::Rng) -> bool {
+        let partition = &planned.partition;
+        let policy = self.limits.policy;
+        let current =
+            self.partitions.get_mut(partition).filter(|cursor| cursor.generation == planned.generation);
+        let Some(cursor) = current else { return false };
+        cursor.failures = cursor.failures.saturating_add(1);
+        let failure = Failure {
+            fault: error.kind(),
+            sent: Sent::Maybe,
+            repeat: Repeat::Read,
+            route: Route::Leader,
+            attempt: cursor.failures,
+            now,
+            // A consumer has no deadline: it waits for its partitions as long as it is asked to.
+            deadline: now.checked_add(Duration::from_secs(86_400)).unwrap_or(now),
+        };
+        let next = policy.decide(&failure, rng);
+        let (at, refresh) = match next {
+            Next::Retry(at) | Next::Reconnect(at) => (Some(at), false),
+            Next::Refresh(at) | Next::FindCoordinator(at) | Next::Rebootstrap(at) => (Some(at), true),
+            Next::Done => (None, false),
+            Next::Fail | Next::Expire => {
+                let error = error.clone().topic(partition.topic.as_str()).partition(partition.partition);
+                self.errors.push_back(error.offset(planned.offset));
+                (now.checked_add(policy.backoff.max), true)
+            }
+        };
+        tracing::debug!(%partition, %error, ?next, "fetch failed");
+        cursor.not_before = at;
+        refresh
+    }
+
+    fn rest(&mut self, partition: &TopicPartition, now: Instant, rng: &mut fastrand::Rng) {
+        let backoff = self.limits.policy.backoff;
+        if let Some(cursor) = self.partitions.get_mut(partition) {
+            cursor.failures = cursor.failures.saturating_add(1);
+            cursor.not_before = now.checked_add(backoff.after(cursor.failures, rng));
+        }
+    }
+
+    /// An answer with nothing in it that came long before the wait was over: a broker that does not wait, or a log that
+    /// gives nothing. Asking again at once would be a flood.
+    fn note_progress(&mut self, plan: &FetchPlan, progress: bool, now: Instant, rng: &mut fastrand::Rng) {
+        let waited = now.saturating_duration_since(plan.began);
+        if progress || waited.saturating_mul(2) >= plan.max_wait {
+            self.idle_answers.remove(&plan.broker);
+            return;
+        }
+        let in_a_row = self.idle_answers.get(&plan.broker).map_or(0, |(n, _)| *n).saturating_add(1);
+        // The first may be chance: a wait that another answer had begun.
+        let backoff: Backoff = self.limits.policy.backoff;
+        let until = now.checked_add(backoff.after(in_a_row.saturating_sub(1), rng)).unwrap_or(now);
+        self.idle_answers.insert(plan.broker, (in_a_row, until));
+    }
+}
+
+impl Cursor {
+    pub(super) fn unresolve(&mut self, when: When) {
+        self.place = Place::Unresolved { when, asked: false };
+        self.blocked = false;
+    }
+}
+
+/// The answer, unless it is an error as a whole.
+fn whole(answer: FetchResponse, broker: BrokerId) -> Result<FetchResponse, Error> {
+    match answer.error_code.ok() {
+        Ok(()) => Ok(answer),
+        Err(code) => Err(Error::broker_code(code, "fetch").broker(broker)),
+    }
+}
+
+/// The offset behind the last whole batch of a record set, by the batches'"'"' headers alone, and whether they make sense.
+fn walk(set: &Bytes) -> (Option<i64>, bool) {
+    const LENGTH_END: usize = 12;
+    let mut rest: &[u8] = set;
+    let mut end = None;
+    while let Some(front) = rest.first_chunk::<HEADER_LEN>() {
+        let header = BatchHeader::read(front);
+        let bytes = usize::try_from(header.length).ok().map(|length| length.saturating_add(LENGTH_END));
+        let (Some(bytes), Some(next)) = (bytes.filter(|bytes| *bytes >= HEADER_LEN), header.next_offset())
+        else {
+            return (end, false);
+        };
+        if header.magic != 2 || end.is_some_and(|end| header.base_offset < end) {
+            return (end, false);
+        }
+        let Some(behind) = rest.get(bytes..) else { return (end, end.is_some()) };
+        end = Some(next);
+        rest = behind;
+    }
+    // Less than a header is left: the cut that a broker makes, unless nothing whole came at all.
+    (end, end.is_some())
+}

@@ -1,0 +1,305 @@
+//! [`Cursors`]: where a consumer is in each of its partitions, what was fetched ahead, and what is to be asked next.
+//!
+//! ```text
+//!                     seek, assign                    ListOffsets
+//!                ──────────────────► Unresolved ──────────────────► At(offset)
+//!                                        ▲     out of range, policy     │
+//!                                        └──────────────────────────────┘
+//!   plan_fetches ─► FetchRequest ─► digest_fetch ─► queued sets ─► next_batch ─► the application
+//! ```
+//!
+//! Each partition has two offsets: `position`, the next record that the application gets, and `fetch_at`, behind what is
+//! queued. A `generation` tells answers to what was asked before a seek from those after it: nothing buffered or in flight
+//! from before a seek is ever handed out.
+//!
+//! Invariants:
+//! * Every partition that may be fetched is in each request to its leader, so that no partition waits for the long poll
+//!   of another; what bounds memory is one budget for all that is queued.
+//! * A position moves by handing out a batch, or past what no application sees: control batches, aborted records, holes
+//!   that compaction left. It never moves past a batch that was refused.
+//! * An answer that brings no progress and was not waited for is followed by a pause that grows.
+
+mod fetch;
+mod queued;
+mod reset;
+
+#[cfg(test)]
+mod tests;
+
+pub use fetch::{Effects, FetchPlan};
+pub use queued::FetchedBatch;
+pub use reset::ResetPlan;
+
+use super::TopicPartition;
+use super::retry::Policy;
+use crate::error::{Error, ErrorKind};
+use crate::messages::LeaderEpoch;
+use crate::messages::list_offsets::{EARLIEST, LATEST};
+use crate::wire::Text;
+use queued::QueuedSet;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How long a partition rests after one of its batches was refused.
+const CORRUPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What bounds and shapes fetching.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// `fetch.max.wait.ms`.
+    pub max_wait: Duration,
+    /// `fetch.min.bytes`.
+    pub min_bytes: u32,
+    /// `fetch.max.bytes`.
+    pub max_bytes: u32,
+    /// `max.partition.fetch.bytes`.
+    pub partition_max_bytes: u32,
+    /// `queued.max.messages.kbytes`, in bytes: what may be queued for the application. One larger batch still passes.
+    pub queued_max_bytes: usize,
+    /// What a batch may take when it is decompressed, in bytes.
+    pub decompressed_max_bytes: usize,
+    /// `isolation.level=read_committed`.
+    pub read_committed: bool,
+    /// What to do when there is no record at a position (`auto.offset.reset`).
+    pub reset: Reset,
+    /// `client.rack`, empty for none.
+    pub rack: Text,
+    /// How failures are repeated.
+    pub policy: Policy,
+}
+
+/// `auto.offset.reset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reset {
+    /// To the first record there is.
+    Earliest,
+    /// Behind the last record there is.
+    Latest,
+    /// Tell the application.
+    None,
+    /// To the first record that is not older (KIP-1106). The time is taken when the reset begins.
+    ByDuration(Duration),
+}
+
+/// Where to read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Start {
+    /// From the first record there is.
+    Beginning,
+    /// From behind the last record there is.
+    End,
+    /// From this offset.
+    Offset(i64),
+    /// From the first record of this time or later, in milliseconds since 1970; from the end when there is none.
+    Timestamp(i64),
+}
+
+/// The partitions of a consumer.
+#[derive(Debug)]
+pub struct Cursors {
+    limits: Limits,
+    partitions: BTreeMap<TopicPartition, Cursor>,
+    /// Partitions with something queued, in the order of their turns.
+    turns: VecDeque<TopicPartition>,
+    errors: VecDeque<Error>,
+    queued_bytes: usize,
+    next_generation: u64,
+    /// Answers in a row that brought nothing, and came too early, by broker.
+    idle_answers: BTreeMap<crate::messages::BrokerId, (u32, Instant)>,
+}
+
+#[derive(Debug)]
+struct Cursor {
+    generation: u64,
+    place: Place,
+    paused: bool,
+    /// Behind what is queued.
+    fetch_at: i64,
+    /// A batch is queued that will be refused: nothing behind it is fetched.
+    blocked: bool,
+    queue: VecDeque<QueuedSet>,
+    high_watermark: Option<i64>,
+    last_stable_offset: Option<i64>,
+    log_start_offset: Option<i64>,
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// ListOffsets has to say where.
+    Unresolved {
+        when: When,
+        asked: bool,
+    },
+    At(i64),
+    /// There is no such offset, and the policy is to tell.
+    Lost,
+}
+
+/// What to ask ListOffsets for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// A timestamp, or one of the protocol's constants.
+    At(i64),
+    /// So long before the question is asked.
+    Ago(Duration),
+}
+
+impl Cursor {
+    fn new(start: Start, generation: u64) -> Cursor {
+        let unresolved = |timestamp| Place::Unresolved { when: When::At(timestamp), asked: false };
+        let (place, fetch_at) = match start {
+            Start::Offset(offset) => (Place::At(offset.max(0)), offset.max(0)),
+            Start::Beginning => (unresolved(EARLIEST), 0),
+            Start::End => (unresolved(LATEST), 0),
+            Start::Timestamp(at) => (unresolved(at.max(0)), 0),
+        };
+        Cursor {
+            generation,
+            place,
+            paused: false,
+            fetch_at,
+            blocked: false,
+            queue: VecDeque::new(),
+            high_watermark: None,
+            last_stable_offset: None,
+            log_start_offset: None,
+            failures: 0,
+            not_before: None,
+        }
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        self.not_before.is_some_and(|at| at > now)
+    }
+}
+
+impl Cursors {
+    /// No partitions yet.
+    pub fn new(limits: Limits) -> Cursors {
+        Cursors {
+            limits,
+            partitions: BTreeMap::new(),
+            turns: VecDeque::new(),
+            errors: VecDeque::new(),
+            queued_bytes: 0,
+            next_generation: 0,
+            idle_answers: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a partition, or moves it when it is there.
+    pub fn assign(&mut self, partition: TopicPartition, start: Start) {
+        let paused = self.partitions.get(&partition).is_some_and(|cursor| cursor.paused);
+        self.discard(&partition);
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        self.partitions.insert(partition, Cursor { paused, ..Cursor::new(start, generation) });
+    }
+
+    /// Moves a partition: what is queued or in flight is dropped.
+    ///
+    /// # Errors
+    /// When it is not assigned.
+    pub fn seek(&mut self, partition: &TopicPartition, start: Start) -> Result<(), Error> {
+        self.cursor(partition)?;
+        self.assign(partition.clone(), start);
+        Ok(())
+    }
+
+    /// Takes a partition away.
+    pub fn unassign(&mut self, partition: &TopicPartition) {
+        self.discard(partition);
+        self.partitions.remove(partition);
+    }
+
+    /// The partitions, in order.
+    pub fn assigned(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.partitions.keys()
+    }
+
+    /// Holds a partition: what is queued is kept and not handed out.
+    ///
+    /// # Errors
+    /// When it is not assigned.
+    pub fn pause(&mut self, partition: &TopicPartition) -> Result<(), Error> {
+        self.cursor_mut(partition)?.paused = true;
+        Ok(())
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    /// When it is not assigned.
+    pub fn resume(&mut self, partition: &TopicPartition) -> Result<(), Error> {
+        self.cursor_mut(partition)?.paused = false;
+        Ok(())
+    }
+
+    /// The next offset that the application gets; `None` until a broker has said where.
+    ///
+    /// # Errors
+    /// When it is not assigned.
+    pub fn position(&self, partition: &TopicPartition) -> Result<Option<i64>, Error> {
+        Ok(match self.cursor(partition)?.place {
+            Place::At(offset) => Some(offset),
+            Place::Unresolved { .. } | Place::Lost => None,
+        })
+    }
+
+    /// How many offsets lie between the position and the end of what may be read; `None` until both are known.
+    ///
+    /// # Errors
+    /// When it is not assigned.
+    pub fn lag(&self, partition: &TopicPartition) -> Result<Option<i64>, Error> {
+        let cursor = self.cursor(partition)?;
+        let end = if self.limits.read_committed { cursor.last_stable_offset } else { cursor.high_watermark };
+        let Place::At(position) = cursor.place else { return Ok(None) };
+        Ok(end.map(|end| end.saturating_sub(position).max(0)))
+    }
+
+    /// Bytes that are queued for the application.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// When something is to be planned that now has to wait, if nothing else happens before.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        let partitions = self.partitions.values().filter_map(|cursor| cursor.not_before);
+        let brokers = self.idle_answers.values().map(|(_, until)| *until);
+        partitions.chain(brokers).filter(|at| *at > now).min()
+    }
+
+    fn cursor(&self, partition: &TopicPartition) -> Result<&Cursor, Error> {
+        self.partitions.get(partition).ok_or_else(|| not_assigned(partition))
+    }
+
+    fn cursor_mut(&mut self, partition: &TopicPartition) -> Result<&mut Cursor, Error> {
+        self.partitions.get_mut(partition).ok_or_else(|| not_assigned(partition))
+    }
+
+    /// Drops what is queued for a partition and makes answers under way void.
+    fn discard(&mut self, partition: &TopicPartition) {
+        let generation = self.next_generation;
+        let Some(cursor) = self.partitions.get_mut(partition) else { return };
+        self.next_generation = generation.wrapping_add(1);
+        cursor.generation = generation;
+        cursor.blocked = false;
+        let bytes: usize = cursor.queue.drain(..).map(|set| set.bytes_left()).sum();
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
+        self.turns.retain(|turn| turn != partition);
+    }
+}
+
+fn not_assigned(partition: &TopicPartition) -> Error {
+    Error::new(ErrorKind::InvalidInput, "use a partition that is not assigned to this consumer")
+        .topic(partition.topic.as_str())
+        .partition(partition.partition)
+}
+
+/// The epoch as requests have it.
+fn epoch_or_none(epoch: Option<LeaderEpoch>) -> LeaderEpoch {
+    epoch.unwrap_or(LeaderEpoch::NONE)
+}

@@ -1,0 +1,160 @@
+//! What was fetched and waits for the application: record sets, opened batch by batch when their turn comes.
+
+use super::{CORRUPT_PAUSE, Cursor, Cursors, Place};
+use crate::engine::TopicPartition;
+use crate::error::{Error, ErrorKind};
+use crate::messages::{AbortedTransaction, ProducerId};
+use crate::records::{Batch, Batches, ControlType};
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
+
+/// A record set of one answer, and what of its transactions was aborted.
+#[derive(Debug)]
+pub(super) struct QueuedSet {
+    batches: Batches,
+    bytes_left: usize,
+    /// Aborted transactions that have not begun yet, by first offset.
+    aborted: VecDeque<AbortedTransaction>,
+    /// Producers whose aborted transaction is open here.
+    aborting: BTreeSet<i64>,
+    read_committed: bool,
+}
+
+/// A batch for the application.
+#[derive(Debug, Clone)]
+pub struct FetchedBatch {
+    /// Where it is from.
+    pub partition: TopicPartition,
+    /// The records.
+    pub batch: Batch,
+    /// Records below this offset were handed out before, or never asked for.
+    pub from: i64,
+}
+
+impl QueuedSet {
+    pub(super) fn new(batches: Batches, aborted: Vec<AbortedTransaction>, read_committed: bool) -> QueuedSet {
+        let mut aborted = aborted;
+        aborted.sort_by_key(|transaction| transaction.first_offset);
+        QueuedSet {
+            bytes_left: batches.bytes_left(),
+            batches,
+            aborted: aborted.into(),
+            aborting: BTreeSet::new(),
+            read_committed,
+        }
+    }
+
+    /// Bytes that are not handed out yet.
+    pub(super) fn bytes_left(&self) -> usize {
+        self.bytes_left
+    }
+
+    /// Whether the application gets this batch.
+    fn is_visible(&mut self, batch: &Batch) -> bool {
+        if !self.read_committed {
+            return !batch.is_control();
+        }
+        while let Some(next) = self.aborted.front().filter(|next| next.first_offset <= batch.last_offset()) {
+            self.aborting.insert(next.producer_id.0);
+            self.aborted.pop_front();
+        }
+        let ProducerId(producer) = ProducerId(batch.header().producer_id);
+        if batch.is_control() {
+            if batch.control_records().any(|record| record.kind == ControlType::Abort) {
+                self.aborting.remove(&producer);
+            }
+            return false;
+        }
+        !(batch.is_transactional() && self.aborting.contains(&producer))
+    }
+}
+
+impl Cursors {
+    /// The next batch for the application, or what keeps a partition from giving one. Partitions take turns.
+    pub fn next_batch(&mut self, now: Instant) -> Option<Result<FetchedBatch, Error>> {
+        if let Some(error) = self.errors.pop_front() {
+            return Some(Err(error));
+        }
+        for _ in 0..self.turns.len() {
+            let partition = self.turns.pop_front()?;
+            let Some(cursor) = self.partitions.get_mut(&partition) else { continue };
+            if cursor.paused {
+                self.turns.push_back(partition);
+                continue;
+            }
+            let (outcome, freed) = cursor.take_batch();
+            self.queued_bytes = self.queued_bytes.saturating_sub(freed);
+            if !cursor.queue.is_empty() {
+                self.turns.push_back(partition.clone());
+            }
+            match outcome {
+                None => {}
+                Some(Ok((batch, from))) => return Some(Ok(FetchedBatch { partition, batch, from })),
+                Some(Err(error)) => {
+                    let error = error.topic(partition.topic.as_str()).partition(partition.partition);
+                    self.refuse(&partition, now);
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether something waits for the application, paused partitions aside.
+    pub fn has_batches(&self) -> bool {
+        let waits = |partition| self.partitions.get(partition).is_some_and(|cursor: &Cursor| !cursor.paused);
+        !self.errors.is_empty() || self.turns.iter().any(waits)
+    }
+
+    /// Fetches a partition anew from its position, after a rest: what came was refused.
+    fn refuse(&mut self, partition: &TopicPartition, now: Instant) {
+        self.discard(partition);
+        if let Some(cursor) = self.partitions.get_mut(partition) {
+            if let Place::At(position) = cursor.place {
+                cursor.fetch_at = position;
+            }
+            cursor.not_before = now.checked_add(CORRUPT_PAUSE);
+        }
+    }
+}
+
+impl Cursor {
+    /// The next batch that the application sees, with the offset to begin at, and the bytes that are no longer queued.
+    fn take_batch(&mut self) -> (Option<Result<(Batch, i64), Error>>, usize) {
+        let mut freed = 0usize;
+        let Place::At(mut position) = self.place else { return (None, freed) };
+        while let Some(set) = self.queue.front_mut() {
+            let next = set.batches.next();
+            let left = if next.is_some() { set.batches.bytes_left() } else { 0 };
+            freed = freed.saturating_add(set.bytes_left.saturating_sub(left));
+            set.bytes_left = left;
+            match next {
+                None => {
+                    self.queue.pop_front();
+                }
+                Some(Err(error)) => {
+                    let refused = Error::new(ErrorKind::Records, "read fetched records")
+                        .offset(position)
+                        .hint(match error.next_offset {
+                            Some(next) => {
+                                format!("the position stays; to skip the batch, seek to offset {next}")
+                            }
+                            None => "the position stays; seek to go on behind it".to_owned(),
+                        })
+                        .source(error);
+                    return (Some(Err(refused)), freed);
+                }
+                Some(Ok(batch)) => {
+                    let visible = set.is_visible(&batch) && batch.next_offset() > position;
+                    let from = position;
+                    position = position.max(batch.next_offset());
+                    self.place = Place::At(position);
+                    if visible && batch.record_count() > 0 {
+                        return (Some(Ok((batch, from))), freed);
+                    }
+                }
+            }
+        }
+        (None, freed)
+    }
+}

@@ -1,0 +1,441 @@
+//! Cursors against answers made by hand: no brokers, no clock.
+
+use super::*;
+use crate::engine::TopicPartition;
+use crate::engine::retry::Backoff;
+use crate::engine::view::{Asked, View};
+use crate::messages::{
+    AbortedTransaction, BrokerId, ErrorCode, FetchPartitionResponse, FetchResponse, FetchTopicResponse,
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse, MetadataBroker,
+    MetadataPartition, MetadataResponse, MetadataTopic, ProducerId,
+};
+use crate::records::{Batch, BatchBuilder, Decompressor, SealedBatch, Stamp, control};
+use crate::wire::{Span, Uuid};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+const WAIT: Duration = Duration::from_millis(500);
+
+struct Bench {
+    cursors: Cursors,
+    view: View,
+    now: Instant,
+    rng: fastrand::Rng,
+}
+
+fn limits() -> Limits {
+    Limits {
+        max_wait: WAIT,
+        min_bytes: 1,
+        max_bytes: 50 << 20,
+        partition_max_bytes: 1 << 20,
+        queued_max_bytes: 1 << 20,
+        decompressed_max_bytes: 1 << 20,
+        read_committed: false,
+        reset: Reset::Earliest,
+        rack: Text::default(),
+        policy: Policy { retries: u32::MAX, backoff: Backoff::RETRY },
+    }
+}
+
+fn orders(partition: i32) -> TopicPartition {
+    TopicPartition::new("orders", partition)
+}
+
+impl Bench {
+    /// Partitions 0 and 1 of `orders`, led by brokers 1 and 2.
+    fn with(limits: Limits) -> Bench {
+        let mut view = View::default();
+        let broker = |id| MetadataBroker { node_id: BrokerId(id), host: "b".into(), port: 9092, rack: None };
+        let partition = |index, leader| MetadataPartition {
+            partition_index: index,
+            leader_id: BrokerId(leader),
+            leader_epoch: LeaderEpoch(5),
+            ..Default::default()
+        };
+        let topic = MetadataTopic {
+            name: Some("orders".into()),
+            topic_id: Uuid::from_bytes([7; 16]),
+            partitions: vec![partition(0, 1), partition(1, 2)],
+            ..Default::default()
+        };
+        let answer = MetadataResponse {
+            brokers: vec![broker(1), broker(2)],
+            topics: vec![topic],
+            ..Default::default()
+        };
+        view.apply(answer, Asked::SomeTopics).unwrap();
+        let rng = fastrand::Rng::with_seed(1);
+        Bench { cursors: Cursors::new(limits), view, now: Instant::now(), rng }
+    }
+
+    fn at(limits: Limits, offset: i64) -> Bench {
+        let mut bench = Bench::with(limits);
+        bench.cursors.assign(orders(0), Start::Offset(offset));
+        bench
+    }
+
+    fn plans(&mut self) -> Vec<FetchPlan> {
+        self.cursors.plan_fetches(&self.view, self.now, &BTreeSet::new()).0
+    }
+
+    fn plan(&mut self) -> FetchPlan {
+        let mut plans = self.plans();
+        assert_eq!(plans.len(), 1);
+        plans.remove(0)
+    }
+
+    /// The offset that the next request asks for in partition 0.
+    fn asked(&mut self) -> i64 {
+        self.plan().request(12).topics[0].partitions[0].fetch_offset
+    }
+
+    fn answer(&mut self, plan: &FetchPlan, partitions: Vec<FetchPartitionResponse>) -> Effects {
+        let topic = FetchTopicResponse { topic: "orders".into(), partitions, ..Default::default() };
+        let answer = FetchResponse { responses: vec![topic], ..Default::default() };
+        self.cursors.digest_fetch(plan, Ok(answer), self.now, &mut self.rng)
+    }
+
+    fn fetch(&mut self, set: impl Into<Bytes>) -> Effects {
+        let plan = self.plan();
+        self.answer(&plan, vec![found(set)])
+    }
+
+    fn fail(&mut self, code: ErrorCode) -> Effects {
+        let plan = self.plan();
+        self.answer(&plan, vec![FetchPartitionResponse { error_code: code, ..found(Bytes::new()) }])
+    }
+
+    /// The offsets that the application gets until there is nothing.
+    fn drain(&mut self) -> Vec<i64> {
+        let mut offsets = Vec::new();
+        while let Some(next) = self.cursors.next_batch(self.now) {
+            let FetchedBatch { batch, from, .. } = next.unwrap();
+            offsets.extend(batch.records().map(|record| record.offset()).filter(|offset| *offset >= from));
+        }
+        offsets
+    }
+
+    fn position(&self) -> Option<i64> {
+        self.cursors.position(&orders(0)).unwrap()
+    }
+}
+
+fn found(set: impl Into<Bytes>) -> FetchPartitionResponse {
+    FetchPartitionResponse {
+        high_watermark: 1_000,
+        last_stable_offset: 1_000,
+        records: Some(set.into().into()),
+        ..Default::default()
+    }
+}
+
+fn sealed(records: usize, stamp: Stamp) -> SealedBatch {
+    let mut builder = BatchBuilder::with_capacity(1_000);
+    for n in 0..records {
+        builder.append(n as i64, None, Some(b"value"), []).unwrap();
+    }
+    builder.close().unwrap().seal(stamp)
+}
+
+fn placed(batch: &SealedBatch, base_offset: i64) -> Vec<u8> {
+    let batch = Batch::open(batch.bytes().clone(), 0, &mut Decompressor::new(1 << 20)).unwrap();
+    batch.numbered(base_offset, 5, None).unwrap().to_vec()
+}
+
+fn batch(base_offset: i64, records: usize) -> Vec<u8> {
+    placed(&sealed(records, Stamp::NONE), base_offset)
+}
+
+#[test]
+fn records_come_in_order_and_the_position_follows_what_is_handed_out() {
+    let mut bench = Bench::at(limits(), 10);
+    bench.fetch([batch(10, 3), batch(13, 2)].concat());
+    assert_eq!(bench.position(), Some(10), "nothing is handed out yet");
+    assert_eq!(bench.asked(), 15, "what is queued is not fetched again");
+    assert_eq!(bench.drain(), [10, 11, 12, 13, 14]);
+    assert_eq!((bench.position(), bench.cursors.lag(&orders(0)).unwrap()), (Some(15), Some(985)));
+    assert_eq!(bench.cursors.queued_bytes(), 0);
+}
+
+#[test]
+fn records_before_the_position_in_the_first_batch_are_not_handed_out() {
+    let mut bench = Bench::at(limits(), 12);
+    bench.fetch(batch(10, 5));
+    assert_eq!(bench.drain(), [12, 13, 14]);
+}
+
+#[test]
+fn a_batch_that_is_cut_off_comes_with_the_next_fetch() {
+    let mut bench = Bench::at(limits(), 0);
+    let mut set = [batch(0, 2), batch(2, 2)].concat();
+    set.truncate(set.len() - 3);
+    bench.fetch(set);
+    assert_eq!(bench.asked(), 2);
+    assert_eq!(bench.drain(), [0, 1]);
+}
+
+#[test]
+fn a_first_batch_that_is_cut_off_brings_no_progress_and_no_flood() {
+    let mut bench = Bench::at(limits(), 0);
+    let mut set = batch(0, 2);
+    set.truncate(set.len() - 3);
+    for _ in 0..3 {
+        if let [plan] = &bench.plans()[..] {
+            bench.answer(plan, vec![found(set.clone())]);
+        }
+        assert_eq!(bench.drain(), []);
+        assert_eq!(bench.position(), Some(0));
+    }
+    assert!(bench.plans().is_empty(), "the broker rests");
+}
+
+#[test]
+fn empty_answers_that_were_not_waited_for_are_followed_by_pauses() {
+    let mut bench = Bench::at(limits(), 0);
+    let mut requests = 0;
+    let began = bench.now;
+    while bench.now - began < Duration::from_secs(10) {
+        for plan in bench.plans() {
+            requests += 1;
+            bench.answer(&plan, vec![found(Bytes::new())]);
+        }
+        bench.now += Duration::from_millis(1);
+    }
+    assert!((8..=30).contains(&requests), "{requests} requests in ten seconds");
+    let plan = loop {
+        if let Some(plan) = bench.plans().pop() {
+            break plan;
+        }
+        bench.now += Duration::from_millis(1);
+    };
+    bench.now += WAIT;
+    bench.answer(&plan, vec![found(Bytes::new())]);
+    assert_eq!(bench.plans().len(), 1, "a long poll that ended empty is asked again at once");
+}
+
+#[test]
+fn a_corrupt_batch_is_told_the_position_stays_and_the_partition_rests() {
+    let mut bench = Bench::at(limits(), 0);
+    let mut set = [batch(0, 2), batch(2, 2)].concat();
+    let last = set.len() - 1;
+    set[last] ^= 1;
+    bench.fetch(set);
+    let first = bench.cursors.next_batch(bench.now).unwrap().unwrap();
+    assert_eq!(first.batch.next_offset(), 2);
+    let error = bench.cursors.next_batch(bench.now).unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Records, Some(2)));
+    assert!(
+        error.to_string().contains("'orders', partition 0") && error.to_string().contains("CRC"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("seek to offset 4"), "{error}");
+    assert_eq!(bench.position(), Some(2));
+    assert!(bench.plans().is_empty());
+    bench.now += CORRUPT_PAUSE;
+    assert_eq!(bench.asked(), 2);
+}
+
+#[test]
+fn compaction_holes_and_batches_without_records_are_passed() {
+    let mut bench = Bench::at(limits(), 0);
+    // The last record of the first batch is gone, and everything of the second.
+    let mut builder = BatchBuilder::with_capacity(100);
+    builder.append(0, None, Some(b"kept"), []).unwrap();
+    let mut sparse = builder.close().unwrap().seal(Stamp::NONE).bytes().to_vec();
+    sparse[23..27].copy_from_slice(&9i32.to_be_bytes());
+    reseal(&mut sparse);
+    let mut empty = sparse[..61].to_vec();
+    empty[..8].copy_from_slice(&10i64.to_be_bytes());
+    empty[8..12].copy_from_slice(&49i32.to_be_bytes());
+    empty[57..61].copy_from_slice(&0i32.to_be_bytes());
+    reseal(&mut empty);
+    bench.fetch([sparse, empty, batch(20, 1)].concat());
+    assert_eq!(bench.drain(), [0, 20]);
+    assert_eq!(bench.position(), Some(21));
+}
+
+fn reseal(frame: &mut [u8]) {
+    let crc = crc32c::crc32c(&frame[21..]);
+    frame[17..21].copy_from_slice(&crc.to_be_bytes());
+}
+
+fn transaction(producer_id: i64, base_offset: i64) -> Vec<u8> {
+    let stamp = Stamp { producer_id, producer_epoch: 0, base_sequence: 0, transactional: true };
+    placed(&sealed(2, stamp), base_offset)
+}
+
+fn marker(producer_id: i64, commit: bool, offset: i64) -> Vec<u8> {
+    placed(&control::end_transaction(commit, 0, 0, producer_id, 0).unwrap(), offset)
+}
+
+#[test]
+fn aborted_records_and_markers_are_invisible_when_reading_committed() {
+    let set = [
+        transaction(1, 0),
+        transaction(2, 2),
+        marker(1, false, 4),
+        transaction(1, 5),
+        marker(1, true, 7),
+        marker(2, true, 8),
+        batch(9, 1),
+    ]
+    .concat();
+    let aborted = vec![AbortedTransaction { producer_id: ProducerId(1), first_offset: 0 }];
+    let mut bench = Bench::at(Limits { read_committed: true, ..limits() }, 0);
+    let plan = bench.plan();
+    bench.answer(
+        &plan,
+        vec![FetchPartitionResponse { aborted_transactions: Some(aborted), ..found(set.clone()) }],
+    );
+    assert_eq!(bench.drain(), [2, 3, 5, 6, 9]);
+    let mut all = Bench::at(limits(), 0);
+    all.fetch(set);
+    assert_eq!(all.drain(), [0, 1, 2, 3, 5, 6, 9], "markers are invisible in any case");
+}
+
+#[test]
+fn a_seek_makes_what_is_queued_and_under_way_void() {
+    let mut bench = Bench::at(limits(), 0);
+    bench.fetch(batch(0, 2));
+    let under_way = bench.plan();
+    bench.cursors.seek(&orders(0), Start::Offset(50)).unwrap();
+    bench.answer(&under_way, vec![found(batch(2, 2))]);
+    assert_eq!(bench.drain(), []);
+    assert_eq!((bench.asked(), bench.cursors.queued_bytes()), (50, 0));
+}
+
+#[test]
+fn a_paused_partition_keeps_what_is_queued_and_is_not_fetched() {
+    let mut bench = Bench::at(limits(), 0);
+    bench.fetch(batch(0, 2));
+    bench.cursors.pause(&orders(0)).unwrap();
+    assert!(bench.plans().is_empty() && bench.drain().is_empty() && !bench.cursors.has_batches());
+    bench.cursors.resume(&orders(0)).unwrap();
+    assert_eq!(bench.drain(), [0, 1]);
+}
+
+#[test]
+fn the_queue_is_bounded_and_fetching_goes_on_when_there_is_room() {
+    let set = batch(0, 100);
+    let mut bench = Bench::at(Limits { queued_max_bytes: set.len(), ..limits() }, 0);
+    assert_eq!(bench.plan().request(12).max_bytes, i32::try_from(set.len()).unwrap());
+    bench.fetch(set);
+    assert!(bench.plans().is_empty());
+    bench.drain();
+    assert_eq!(bench.asked(), 100);
+}
+
+#[test]
+fn an_offset_out_of_range_is_reset_once_by_the_policy() {
+    let mut bench = Bench::at(limits(), 7);
+    bench.fail(ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert!(bench.plans().is_empty(), "the new place is not known yet");
+    let (plans, _) = bench.cursors.plan_resets(&bench.view, bench.now, 0, &BTreeSet::new());
+    let request = plans[0].request(WAIT);
+    assert_eq!((request.replica_id, request.topics[0].partitions[0].timestamp), (BrokerId(-1), EARLIEST));
+    assert!(
+        bench.cursors.plan_resets(&bench.view, bench.now, 0, &BTreeSet::new()).0.is_empty(),
+        "asked once"
+    );
+    let found = ListOffsetsPartitionResponse { partition_index: 0, offset: 100, ..Default::default() };
+    let topic = ListOffsetsTopicResponse { name: "orders".into(), partitions: vec![found] };
+    let answer = ListOffsetsResponse { topics: vec![topic], ..Default::default() };
+    assert!(!bench.cursors.digest_reset(&plans[0], Ok(answer), bench.now, &mut bench.rng));
+    assert_eq!(bench.asked(), 100);
+}
+
+#[test]
+fn without_a_policy_an_offset_out_of_range_is_told_once() {
+    let mut bench = Bench::at(Limits { reset: Reset::None, ..limits() }, 7);
+    bench.fail(ErrorCode::OFFSET_OUT_OF_RANGE);
+    let error = bench.cursors.next_batch(bench.now).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.at_offset()), (Some(ErrorCode::OFFSET_OUT_OF_RANGE), Some(7)));
+    bench.now += Duration::from_secs(60);
+    assert!(bench.plans().is_empty() && bench.cursors.next_batch(bench.now).is_none());
+    bench.cursors.seek(&orders(0), Start::Offset(3)).unwrap();
+    assert_eq!(bench.asked(), 3);
+}
+
+#[test]
+fn a_leader_that_moved_is_looked_up_and_asked_after_a_pause() {
+    let mut bench = Bench::at(limits(), 0);
+    assert!(bench.fail(ErrorCode::NOT_LEADER_OR_FOLLOWER).refresh);
+    assert!(
+        bench.plans().is_empty() && bench.cursors.next_batch(bench.now).is_none(),
+        "not the application's business"
+    );
+    bench.now = bench.cursors.deadline(bench.now).unwrap();
+    assert_eq!(bench.asked(), 0);
+}
+
+#[test]
+fn what_will_not_pass_is_told_with_topic_and_partition() {
+    let mut bench = Bench::at(limits(), 0);
+    bench.fail(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    let error = bench.cursors.next_batch(bench.now).unwrap().unwrap_err();
+    assert!(
+        error.to_string().contains("TOPIC_AUTHORIZATION_FAILED") && error.to_string().contains("'orders'")
+    );
+    assert!(bench.plans().is_empty(), "and asked again once a second at most");
+}
+
+#[test]
+fn a_request_that_fails_as_a_whole_is_told_once_for_all_its_partitions() {
+    let mut bench = Bench::with(limits());
+    for index in 0..2 {
+        bench.cursors.assign(orders(index), Start::Offset(0));
+    }
+    for plan in bench.plans() {
+        let error = Error::new(ErrorKind::Authentication, "authenticate");
+        bench.cursors.digest_fetch(&plan, Err(error), bench.now, &mut bench.rng);
+    }
+    assert!(bench.cursors.next_batch(bench.now).unwrap().is_err());
+    assert!(bench.cursors.next_batch(bench.now).unwrap().is_err(), "one for each of two brokers");
+    assert!(bench.cursors.next_batch(bench.now).is_none());
+}
+
+#[test]
+fn partitions_take_turns_and_brokers_are_asked_independently() {
+    let mut bench = Bench::with(limits());
+    for index in 0..2 {
+        bench.cursors.assign(orders(index), Start::Offset(0));
+    }
+    let plans = bench.plans();
+    assert_eq!(plans.iter().map(|plan| plan.broker.0).collect::<Vec<_>>(), [1, 2]);
+    for (index, plan) in plans.iter().enumerate() {
+        let partition_index = i32::try_from(index).unwrap();
+        let set = [batch(0, 1), batch(1, 1)].concat();
+        bench.answer(plan, vec![FetchPartitionResponse { partition_index, ..found(set) }]);
+    }
+    let next = |bench: &mut Bench| bench.cursors.next_batch(bench.now).unwrap().unwrap().partition.partition;
+    assert_eq!([next(&mut bench), next(&mut bench), next(&mut bench), next(&mut bench)], [0, 1, 0, 1]);
+    let busy = BTreeSet::from([BrokerId(1)]);
+    let (plans, _) = bench.cursors.plan_fetches(&bench.view, bench.now, &busy);
+    assert_eq!(plans.iter().map(|plan| plan.broker.0).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn topics_are_named_or_numbered_as_the_version_wants() {
+    let mut bench = Bench::at(limits(), 0);
+    let plan = bench.plan();
+    assert_eq!(plan.versions(), Span::from(4));
+    assert!(plan.request(12).topics[0].topic_id.is_zero());
+    assert_eq!(plan.request(13).topics[0].topic_id, Uuid::from_bytes([7; 16]));
+    let topic = FetchTopicResponse {
+        topic_id: Uuid::from_bytes([7; 16]),
+        partitions: vec![found(batch(0, 1))],
+        ..Default::default()
+    };
+    let answer = FetchResponse { responses: vec![topic], ..Default::default() };
+    bench.cursors.digest_fetch(&plan, Ok(answer), bench.now, &mut bench.rng);
+    assert_eq!(bench.drain(), [0]);
+}
+
+#[test]
+fn a_partition_that_was_not_asked_for_is_ignored() {
+    let mut bench = Bench::at(limits(), 0);
+    let plan = bench.plan();
+    bench.answer(&plan, vec![FetchPartitionResponse { partition_index: 9, ..found(batch(0, 1)) }]);
+    assert_eq!(bench.drain(), []);
+}
