@@ -1,0 +1,16 @@
+//! Record batches against Kafka's own bytes, another implementation, random records and damaged bytes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod damage;
+mod java;
+mod kafka_protocol;
+mod roundtrip;
+mod support;
