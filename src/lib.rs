@@ -12,6 +12,7 @@ pub mod error;
 pub mod messages;
 #[doc(hidden)]
 pub mod net;
+pub mod producer;
 #[doc(hidden)]
 pub mod records;
 pub mod task;
@@ -24,3 +25,4 @@ pub use client::{Client, ClientBuilder};
 pub use consumer::{Batch, Consumer, ConsumerBuilder, Start, TopicPartition};
 pub use error::{Error, ErrorKind, Result};
 pub use net::auth::{Token, TokenProvider};
+pub use producer::{Delivered, Delivery, IntoBytes, Producer, ProducerBuilder, Record};

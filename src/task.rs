@@ -35,6 +35,9 @@ pub async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output>
 /// Tries `items` one after the other, each `stagger` after the one before or at once when nothing is under way, until one
 /// succeeds; otherwise what came of each that ended before `deadline`.
 ///
+/// # Errors
+/// What the attempts failed with, in that order.
+///
 /// # Cancel safety
 /// All attempts end when the future is dropped, and the others when one has succeeded.
 pub async fn race<T, O, E, F>(

@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::config::Settings;
 use crate::consumer::ConsumerBuilder;
 use crate::error::Result;
+use crate::producer::ProducerBuilder;
 use std::sync::Arc;
 
 /// A cluster of brokers. Cheap to clone; clones, producers, consumers and admin clients share one pool of connections
@@ -51,6 +52,11 @@ impl Client {
     /// Dropping the future gives up the attempt and leaves nothing behind.
     pub async fn from_env() -> Result<Client> {
         Client::builder().settings(Settings::from_env()?).connect().await
+    }
+
+    /// Starts to describe a producer.
+    pub fn producer(&self) -> ProducerBuilder {
+        ProducerBuilder::new(self.cluster.clone(), Settings::clone(&self.settings))
     }
 
     /// Starts to describe a consumer.

@@ -4,7 +4,7 @@ use super::Shared;
 use crate::cluster::Cluster;
 use crate::engine::cursor::{Effects, FetchPlan, ResetPlan};
 use crate::error::Result;
-use crate::messages::{BrokerId, FetchRequest, FetchResponse, Lane, ListOffsetsRequest, ListOffsetsResponse};
+use crate::messages::{BrokerId, FetchRequest, FetchResponse, Lane, ListOffsetsResponse};
 use crate::task::{self, Tasks};
 use crate::wire::Span;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// What a request to one leader came to.
 enum Done {
-    Fetch(FetchPlan, Result<FetchResponse>),
+    Fetch(Box<FetchPlan>, Result<FetchResponse>),
     Reset(ResetPlan, Result<ListOffsetsResponse>),
 }
 
@@ -73,7 +73,7 @@ fn start(shared: &Arc<Shared>, busy: &mut Busy, tasks: &mut Tasks<Done>) {
         let cluster = shared.cluster.clone();
         tasks.spawn(async move {
             let answer = fetch(&cluster, &plan).await;
-            Done::Fetch(plan, answer)
+            Done::Fetch(Box::new(plan), answer)
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Consumer, TopicPartition};
 use crate::cluster::Cluster;
-use crate::engine::retry::{Failure, Next, Repeat};
+use crate::engine::retry::{Failure, Repeat};
 use crate::error::{Error, ErrorKind, Result, Sent};
 use crate::messages::list_offsets::{EARLIEST, LATEST};
 use crate::messages::{

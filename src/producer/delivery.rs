@@ -3,6 +3,7 @@
 //! Records of one batch share one [`Completion`]; a delivery is that and an index. Nothing is allocated or sent for a
 //! record of its own.
 
+use crate::engine::batcher::Divide;
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::Text;
 use std::future::Future;
@@ -51,12 +52,18 @@ pub(super) struct Completion {
 
 #[derive(Debug, Clone)]
 enum Outcome {
-    Written { base_offset: i64, append_time_ms: Option<i64> },
+    Written {
+        base_offset: i64,
+        append_time_ms: Option<i64>,
+    },
     Failed(Error),
     /// The batch was split: record `n` is record `n - first` of the last part whose `first` is not above it.
     Split(Vec<(u32, Arc<Completion>)>),
     /// Most records share `rest`; those named have an error of their own (KIP-467).
-    Each { errors: Vec<(u32, Error)>, rest: Error },
+    Each {
+        errors: Vec<(u32, Error)>,
+        rest: Error,
+    },
 }
 
 impl Completion {
@@ -82,11 +89,6 @@ impl Completion {
     /// The batch was refused because of some of its records, each with the reason.
     pub(super) fn refused(&self, errors: Vec<(u32, Error)>, rest: Error) {
         self.settle(Outcome::Each { errors, rest });
-    }
-
-    /// The batch goes on in parts; each with the index of its first record, ascending.
-    pub(super) fn split(&self, parts: Vec<(u32, Arc<Completion>)>) {
-        self.settle(Outcome::Split(parts));
     }
 
     fn settle(&self, outcome: Outcome) {
@@ -117,13 +119,26 @@ impl Completion {
             }
             Outcome::Split(parts) => match parts.iter().rev().find(|(first, _)| *first <= index) {
                 Some((first, part)) => Look::Part(part, index.saturating_sub(*first)),
-                None => Look::Done(Err(Error::new(ErrorKind::Internal, "find a record in a batch that was split"))),
+                None => Look::Done(Err(Error::new(
+                    ErrorKind::Internal,
+                    "find a record in a batch that was split",
+                ))),
             },
         })
     }
 
     fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
         self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Divide for Arc<Completion> {
+    fn divide(self, at: i32) -> [Self; 2] {
+        let part = || Completion::new(self.topic.clone(), self.partition);
+        let parts = [part(), part()];
+        let [first, second] = &parts;
+        self.settle(Outcome::Split(vec![(0, Arc::clone(first)), (at.unsigned_abs(), Arc::clone(second))]));
+        parts
     }
 }
 

@@ -102,6 +102,12 @@ impl BatchBuilder {
         self.frame.len()
     }
 
+    /// Bytes of memory that the batch takes.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.frame.capacity()
+    }
+
     /// Records appended.
     #[must_use]
     pub const fn record_count(&self) -> i32 {

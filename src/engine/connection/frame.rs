@@ -12,7 +12,7 @@ const LENGTH_BYTES: usize = 4;
 
 /// Cuts a stream of bytes into frames.
 ///
-/// A driver reads into [`space`](Framer::space) and takes frames with [`next`](Framer::next). What is reserved ahead of
+/// A driver reads into [`space`](Framer::space) and takes frames with [`next_frame`](Framer::next_frame). What is reserved ahead of
 /// the bytes is bounded: the chunk, or one large frame up to 4 MiB.
 #[derive(Debug)]
 pub struct Framer {
@@ -83,7 +83,7 @@ impl Framer {
     ///
     /// # Errors
     /// A length that cannot be; the stream is of no use after it.
-    pub fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
+    pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
         self.check()?;
         match self.frame_bytes() {
             Some(total) if self.buffer.len() >= total => {
@@ -169,7 +169,7 @@ mod tests {
             let n = at_once.min(limit).min(bytes.len());
             space.put_slice(&bytes[..n]);
             bytes = &bytes[n..];
-            while let Some(frame) = framer.next().unwrap() {
+            while let Some(frame) = framer.next_frame().unwrap() {
                 frames.push(frame);
             }
         }
@@ -198,7 +198,7 @@ mod tests {
     fn nothing_is_reserved_ahead_of_a_length_alone() {
         let mut framer = Framer::new(4, 100 << 20);
         framer.space().0.put_i32(100 << 20);
-        assert_eq!(framer.next(), Ok(None));
+        assert_eq!(framer.next_frame(), Ok(None));
         let (space, _) = framer.space();
         assert!(space.capacity() <= EXACT_BYTES + CHUNK_BYTES, "{}", space.capacity());
     }
@@ -214,7 +214,7 @@ mod tests {
         ] {
             let mut framer = Framer::new(4, 1_000);
             framer.space().0.put_slice(head);
-            let error = framer.next().unwrap_err().to_string();
+            let error = framer.next_frame().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -193,7 +193,7 @@ impl Connection {
     /// Takes note that bytes were appended to [`space`](Connection::space).
     pub fn received(&mut self, now: Instant) {
         while !matches!(self.stage, Stage::Closed(_)) {
-            match self.framer.next() {
+            match self.framer.next_frame() {
                 Ok(Some(frame)) => self.frame(frame, now),
                 Ok(None) => break,
                 Err(error) => self.close(Error::new(ErrorKind::Protocol, "read a frame").source(error)),
@@ -220,9 +220,8 @@ impl Connection {
     pub fn transmit(&mut self) -> Option<Transmit> {
         let (correlation_id, bytes) = self.transmits.pop_front()?;
         let at = self.in_flight.iter().position(|request| request.correlation_id == correlation_id);
-        match at.and_then(|at| self.in_flight.get_mut(at)) {
-            Some(request) => request.handed_over = true,
-            None => {}
+        if let Some(request) = at.and_then(|at| self.in_flight.get_mut(at)) {
+            request.handed_over = true;
         }
         Some(bytes)
     }

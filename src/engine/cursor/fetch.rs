@@ -5,7 +5,7 @@ use super::{Cursor, Cursors, Place, Reset, When, epoch_or_none};
 use crate::engine::TopicPartition;
 use crate::engine::retry::{Backoff, Failure, Next, Repeat};
 use crate::engine::view::{Hint, View};
-use crate::error::{Error, ErrorKind, Sent};
+use crate::error::{Error, Sent};
 use crate::messages::{
     BrokerId, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopic,
     IsolationLevel, LeaderEpoch, NodeEndpoint, Route,

@@ -20,6 +20,9 @@ pub(super) struct QueuedSet {
     read_committed: bool,
 }
 
+/// What the front of a queue came to: a batch and the offset to begin at, or why there is none.
+type Taken = Result<(Batch, i64), Error>;
+
 /// A batch for the application.
 #[derive(Debug, Clone)]
 pub struct FetchedBatch {
@@ -120,7 +123,7 @@ impl Cursors {
 
 impl Cursor {
     /// The next batch that the application sees, with the offset to begin at, and the bytes that are no longer queued.
-    fn take_batch(&mut self) -> (Option<Result<(Batch, i64), Error>>, usize) {
+    fn take_batch(&mut self) -> (Option<Taken>, usize) {
         let mut freed = 0usize;
         let Place::At(mut position) = self.place else { return (None, freed) };
         while let Some(set) = self.queue.front_mut() {

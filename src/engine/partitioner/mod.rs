@@ -11,7 +11,7 @@ mod hash;
 mod spread;
 
 pub use hash::{crc32, fnv1a, murmur2};
-pub use spread::{Load, Spread};
+pub use spread::{Ground, Load, Spread};
 
 /// Chooses the partition of each record that names none.
 ///

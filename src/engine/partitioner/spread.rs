@@ -15,13 +15,23 @@ struct Sticky {
     bytes: usize,
 }
 
+/// What decides about the sticky partition, and only its owner knows. Asked when it matters, not for each record.
+pub trait Ground {
+    /// How many bytes the sticky partition gets before another has its turn.
+    fn share(&self) -> usize;
+    /// Whether the partition has a batch that still fills.
+    fn is_filling(&self, partition: i32) -> bool;
+    /// How the next sticky partition is drawn.
+    fn load(&self) -> Load;
+}
+
 impl Spread {
     /// The partition for what a partitioner chose; `None` when the topic has no such partition, or none at all.
     pub fn place(
         &mut self,
         choice: Choice,
         record: &Unplaced<'_>,
-        load: &Load,
+        ground: &impl Ground,
         rng: &mut fastrand::Rng,
     ) -> Option<i32> {
         if record.partitions < 1 {
@@ -36,9 +46,11 @@ impl Spread {
                 nth(record, turn)
             }
             Choice::Sticky => match self.sticky {
-                Some(sticky) if is_good(sticky.partition, record) => Some(sticky.partition),
+                Some(sticky) if is_good(sticky.partition, record) && !sticky.is_over(ground) => {
+                    Some(sticky.partition)
+                }
                 _ => {
-                    let partition = load.draw(record, rng).or_else(|| draw(record, rng))?;
+                    let partition = ground.load().draw(record, rng).or_else(|| draw(record, rng))?;
                     self.sticky = Some(Sticky { partition, bytes: 0 });
                     Some(partition)
                 }
@@ -46,23 +58,20 @@ impl Spread {
         }
     }
 
-    /// Counts what was appended to a partition. Once the sticky partition has had `share` bytes, and its batch is not one
-    /// that still fills, the next record without a place gets another: a switch in the middle of a batch would leave
-    /// small batches behind (KIP-794). At twice the share it is over in any case.
-    pub fn appended(&mut self, partition: i32, bytes: usize, share: usize, batch_is_filling: bool) {
-        let Some(sticky) = self.sticky.as_mut().filter(|sticky| sticky.partition == partition) else {
-            return;
-        };
-        sticky.bytes = sticky.bytes.saturating_add(bytes);
-        let over = !batch_is_filling || sticky.bytes >= share.saturating_mul(2);
-        if sticky.bytes >= share && over {
-            self.sticky = None;
+    /// Counts what was appended to a partition.
+    pub fn appended(&mut self, partition: i32, bytes: usize) {
+        if let Some(sticky) = self.sticky.as_mut().filter(|sticky| sticky.partition == partition) {
+            sticky.bytes = sticky.bytes.saturating_add(bytes);
         }
     }
+}
 
-    /// The partition that is sticky now.
-    pub fn sticky_partition(&self) -> Option<i32> {
-        self.sticky.map(|sticky| sticky.partition)
+impl Sticky {
+    /// Whether it is another partition's turn. A switch in the middle of a batch would leave small batches behind, so a
+    /// batch that still fills may go on, up to twice the share (KIP-794).
+    fn is_over(&self, ground: &impl Ground) -> bool {
+        let share = ground.share();
+        self.bytes >= share && (self.bytes >= share.saturating_mul(2) || !ground.is_filling(self.partition))
     }
 }
 

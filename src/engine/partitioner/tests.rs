@@ -2,6 +2,27 @@ use super::*;
 
 const TEN: [i32; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
+/// A share of 100 bytes.
+#[derive(Default)]
+struct Yard {
+    is_filling: bool,
+    load: Load,
+}
+
+impl Ground for Yard {
+    fn share(&self) -> usize {
+        100
+    }
+
+    fn is_filling(&self, _: i32) -> bool {
+        self.is_filling
+    }
+
+    fn load(&self) -> Load {
+        self.load.clone()
+    }
+}
+
 fn record(key: Option<&[u8]>) -> Unplaced<'_> {
     Unplaced::new("orders", key, Some(b"value"), 10, &TEN)
 }
@@ -91,65 +112,77 @@ fn a_key_stays_where_it_was_when_leaders_are_missing() {
 #[test]
 fn a_partition_that_the_topic_lacks_is_no_place() {
     let (mut spread, mut rng) = (Spread::default(), fastrand::Rng::with_seed(1));
-    let mut place = |choice| spread.place(choice, &record(None), &Load::default(), &mut rng);
+    let mut place = |choice| spread.place(choice, &record(None), &Yard::default(), &mut rng);
     assert_eq!(place(Choice::Partition(9)), Some(9));
     assert_eq!(place(Choice::Partition(10)), None);
     assert_eq!(place(Choice::Partition(-1)), None);
     let nothing = Unplaced::new("orders", None, None, 0, &[]);
-    assert_eq!(spread.place(Choice::Sticky, &nothing, &Load::default(), &mut rng), None);
+    assert_eq!(spread.place(Choice::Sticky, &nothing, &Yard::default(), &mut rng), None);
 }
 
 #[test]
 fn in_turn_visits_each_partition_that_has_a_leader() {
     let (mut spread, mut rng) = (Spread::default(), fastrand::Rng::with_seed(1));
     let record = Unplaced::new("orders", None, None, 5, &[0, 2, 4]);
-    let mut next = || spread.place(Choice::InTurn, &record, &Load::default(), &mut rng);
+    let mut next = || spread.place(Choice::InTurn, &record, &Yard::default(), &mut rng);
     assert_eq!([next(), next(), next(), next()], [Some(0), Some(2), Some(4), Some(0)]);
 }
 
 #[test]
 fn sticky_keeps_to_a_partition_until_it_had_its_share_and_its_batch_is_done() {
     let (mut spread, mut rng) = (Spread::default(), fastrand::Rng::with_seed(7));
-    let first = spread.place(Choice::Sticky, &record(None), &Load::default(), &mut rng).unwrap();
-
-    spread.appended(first, 60, 100, true);
-    assert_eq!(spread.sticky_partition(), Some(first), "its share is not full");
-    spread.appended(first, 60, 100, true);
-    assert_eq!(spread.sticky_partition(), Some(first), "its batch still fills");
-    spread.appended((first + 1) % 10, 1000, 100, false);
-    assert_eq!(spread.sticky_partition(), Some(first), "keyed records elsewhere do not count");
-    spread.appended(first, 10, 100, false);
-    assert_eq!(spread.sticky_partition(), None);
+    let filling = Yard { is_filling: true, ..Yard::default() };
+    let mut place = |spread: &mut Spread, ground: &Yard| {
+        spread.place(Choice::Sticky, &record(None), ground, &mut rng).unwrap()
+    };
+    let first = place(&mut spread, &filling);
+    for _ in 0..20 {
+        assert_eq!(place(&mut spread, &Yard::default()), first, "its share is not full");
+    }
+    spread.appended((first + 1) % 10, 1000);
+    spread.appended(first, 120);
+    for _ in 0..20 {
+        assert_eq!(place(&mut spread, &filling), first, "its batch still fills");
+    }
+    let mut next = Vec::new();
+    for _ in 0..20 {
+        let mut spread = spread.clone();
+        next.push(place(&mut spread, &Yard::default()));
+    }
+    assert!(next.iter().any(|partition| *partition != first), "drawn anew: {next:?}");
 }
 
 #[test]
 fn sticky_moves_on_at_twice_its_share_whatever_its_batch_does() {
-    let (mut spread, mut rng) = (Spread::default(), fastrand::Rng::with_seed(7));
-    let first = spread.place(Choice::Sticky, &record(None), &Load::default(), &mut rng).unwrap();
-    spread.appended(first, 199, 100, true);
-    assert_eq!(spread.sticky_partition(), Some(first));
-    spread.appended(first, 1, 100, true);
-    assert_eq!(spread.sticky_partition(), None);
+    let mut rng = fastrand::Rng::with_seed(7);
+    let filling = Yard { is_filling: true, load: Load::of_queues(&[(3, 0)]) };
+    let mut spread = Spread::default();
+    assert_eq!(spread.place(Choice::Sticky, &record(None), &filling, &mut rng), Some(3));
+    let filling = Yard { load: Load::of_queues(&[(4, 0)]), ..filling };
+    spread.appended(3, 199);
+    assert_eq!(spread.place(Choice::Sticky, &record(None), &filling, &mut rng), Some(3));
+    spread.appended(3, 1);
+    assert_eq!(spread.place(Choice::Sticky, &record(None), &filling, &mut rng), Some(4));
 }
 
 #[test]
 fn sticky_leaves_a_partition_whose_leader_is_gone() {
     let (mut spread, mut rng) = (Spread::default(), fastrand::Rng::with_seed(7));
-    let first = spread.place(Choice::Sticky, &record(None), &Load::default(), &mut rng).unwrap();
+    let first = spread.place(Choice::Sticky, &record(None), &Yard::default(), &mut rng).unwrap();
     let others: Vec<i32> = (0..10).filter(|partition| *partition != first).collect();
     let without = Unplaced::new("orders", None, None, 10, &others);
-    let next = spread.place(Choice::Sticky, &without, &Load::default(), &mut rng).unwrap();
+    let next = spread.place(Choice::Sticky, &without, &Yard::default(), &mut rng).unwrap();
     assert_ne!(next, first);
 
     let nobody = Unplaced::new("orders", None, None, 10, &[]);
-    let stays = spread.place(Choice::Sticky, &nobody, &Load::default(), &mut rng);
+    let stays = spread.place(Choice::Sticky, &nobody, &Yard::default(), &mut rng);
     assert_eq!(stays, Some(next), "with no leader at all, records queue where they were");
 }
 
 #[test]
 fn the_load_table_prefers_short_queues_in_java_s_proportion() {
     // Weights: longest queue (3) + 1 - own queue = 4, 1, 3.
-    let load = Load::of_queues(&[(0, 0), (5, 3), (9, 1)]);
+    let load = Yard { load: Load::of_queues(&[(0, 0), (5, 3), (9, 1)]), ..Yard::default() };
     let mut rng = fastrand::Rng::with_seed(3);
     let mut hits = [0u32; 10];
     for _ in 0..8000 {
@@ -163,7 +196,7 @@ fn the_load_table_prefers_short_queues_in_java_s_proportion() {
 
 #[test]
 fn a_load_table_of_another_time_is_not_obeyed() {
-    let load = Load::of_queues(&[(42, 0)]);
+    let load = Yard { load: Load::of_queues(&[(42, 0)]), ..Yard::default() };
     let mut rng = fastrand::Rng::with_seed(3);
     let place = Spread::default().place(Choice::Sticky, &record(None), &load, &mut rng).unwrap();
     assert!((0..10).contains(&place));

@@ -154,7 +154,7 @@ impl Serving {
         if self.under_way.is_some() || self.end.is_some() {
             return None;
         }
-        match self.framer.next() {
+        match self.framer.next_frame() {
             Ok(frame) => {
                 let received = self.open(frame?, now);
                 self.last_use = now;

@@ -92,6 +92,5 @@ pub(super) fn read<S: AsyncRead + Unpin>(
 ) -> Poll<io::Result<usize>> {
     // The future holds nothing but borrows: polling a fresh one each time loses nothing.
     let mut space = buffer.limit(limit);
-    let poll = pin!(stream.read_buf(&mut space)).poll(cx);
-    poll
+    pin!(stream.read_buf(&mut space)).poll(cx)
 }

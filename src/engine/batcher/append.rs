@@ -1,0 +1,319 @@
+//! Appending: the path of every record.
+
+use super::lane::{Batch, Content, Lane, Order};
+use super::{Batcher, Divide, Limits, TopicRef};
+use crate::error::{Error, ErrorKind, Sent};
+use crate::records::{BatchBuilder, BuildError, HEADER_LEN, Header};
+use std::time::Instant;
+
+/// A record on its way into a batch.
+#[derive(Debug, Clone)]
+pub struct Entry<'a, H> {
+    /// In milliseconds since 1970.
+    pub timestamp: i64,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers, in order.
+    pub headers: H,
+}
+
+/// Where a record was appended.
+#[derive(Debug)]
+pub struct Appended<'a, C> {
+    /// What its batch's records share.
+    pub completion: &'a C,
+    /// The record's index in its batch.
+    pub index: i32,
+    /// Whether there is now something to do earlier than [`Batcher::next_deadline`] said before: wake who waits for it.
+    pub wake: bool,
+}
+
+/// Why a record was not appended. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// No more than `buffer.memory` is held: wait until something is finished. What is queued lingers no longer, so wake
+    /// who waits for [`Batcher::next_deadline`].
+    Full,
+    /// The batcher is closed.
+    Closed,
+    /// The topic has no such partition; it has this many.
+    NoPartition(i32),
+    /// The record alone would be more than `max.request.size`.
+    TooLarge {
+        /// What it takes, with the header of a batch.
+        size: usize,
+        /// What it may take.
+        limit: usize,
+    },
+    /// The record alone would be more than `buffer.memory`.
+    LargerThanBuffer {
+        /// What it takes, with the header of a batch.
+        size: usize,
+        /// What there is.
+        limit: usize,
+    },
+    /// The record cannot be said.
+    Build(BuildError),
+}
+
+/// The room that the first batch of a partition gets, or one after a small one.
+const MIN_ROOM: usize = 512;
+/// What a record takes at most beside key, value and headers: seven varints of at most ten bytes.
+const RECORD_FRAMING: usize = 70;
+/// What a header takes at most beside its key and value.
+const HEADER_FRAMING: usize = 10;
+
+impl<C: Divide> Batcher<C> {
+    /// Appends a record to the open batch of a partition; opens one if need be, with what `open` makes for its records to
+    /// share.
+    ///
+    /// # Errors
+    /// See [`Refused`]. Only after [`Refused::Full`] can the same call succeed later.
+    pub fn append<'r, H>(
+        &mut self,
+        topic: TopicRef,
+        partition: i32,
+        record: Entry<'r, H>,
+        now: Instant,
+        open: impl FnOnce() -> C,
+    ) -> Result<Appended<'_, C>, Refused>
+    where
+        H: IntoIterator<Item = Header<'r>, IntoIter: Clone>,
+    {
+        match self.try_append(topic, partition, record, now, open) {
+            Ok((at, index, wake)) => {
+                let batch = self.lanes.get(at).and_then(|lane| lane.queue.back());
+                let completion = &batch.ok_or(Refused::NoPartition(0))?.completion;
+                Ok(Appended { completion, index, wake })
+            }
+            Err(refused) => {
+                if refused == Refused::Full && self.flush_below < self.next_serial {
+                    self.flush();
+                }
+                Err(refused)
+            }
+        }
+    }
+
+    /// Appends; yields the lane, the index in its last batch, and whether to wake.
+    fn try_append<'r, H>(
+        &mut self,
+        topic: TopicRef,
+        partition: i32,
+        record: Entry<'r, H>,
+        now: Instant,
+        open: impl FnOnce() -> C,
+    ) -> Result<(usize, i32, bool), Refused>
+    where
+        H: IntoIterator<Item = Header<'r>, IntoIter: Clone>,
+    {
+        if self.closed {
+            return Err(Refused::Closed);
+        }
+        let record = Measured::new(record);
+        self.limits.check(&record)?;
+        let at = self.lane_of(topic, partition)?;
+        let (Some(lane), Some(topic)) = (self.lanes.get_mut(at), self.topics.get_mut(topic.0)) else {
+            return Err(Refused::NoPartition(0));
+        };
+        let full_len = topic.full_len;
+        let room = self.limits.buffer_memory.saturating_sub(self.held);
+        let mut opened = false;
+        let added = match lane.append(&record, full_len, room)? {
+            Some(added) => added,
+            None => {
+                let (builder, added) = record.first_of_batch(lane.usual_len, full_len, room)?;
+                if let Some(last) = lane.queue.back_mut() {
+                    last.content.close();
+                }
+                let order = Order { serial: self.next_serial, part: 0 };
+                self.next_serial = order.serial.wrapping_add(1);
+                self.unfinished.insert(order.serial, 1);
+                lane.queue.push_back(Batch::open(order, open(), builder, now));
+                opened = true;
+                added
+            }
+        };
+        if let Some(batch) = lane.queue.back_mut() {
+            batch.records = added.index.saturating_add(1);
+            batch.charge = batch.charge.saturating_add(added.memory);
+        }
+        topic.spread.appended(partition, added.bytes);
+        self.held = self.held.saturating_add(added.memory);
+        let wake = (opened || added.is_full) && self.schedule(at);
+        Ok((at, added.index, wake))
+    }
+
+    /// The lane of a partition that the topic has.
+    fn lane_of(&mut self, topic: TopicRef, partition: i32) -> Result<usize, Refused> {
+        let entry = self.topics.get_mut(topic.0).ok_or(Refused::NoPartition(0))?;
+        let count = entry.known.as_ref().map_or(0, |known| known.partition_count());
+        let index = usize::try_from(partition).map_err(|_| Refused::NoPartition(count))?;
+        if let Some(Some(lane)) = entry.lanes.get(index) {
+            // Also of a partition that is gone: what waits for it will say so.
+            return Ok(*lane);
+        }
+        if partition >= count {
+            return Err(Refused::NoPartition(count));
+        }
+        let known = entry.known.as_ref().filter(|known| known.available.binary_search(&partition).is_ok());
+        let leader = known.and_then(|known| known.partition(partition));
+        let leader = leader.map(|partition| (partition.leader, partition.leader_epoch));
+        let lane = self.lanes.len();
+        self.lanes.push(Lane::new(topic.0, partition, leader));
+        if entry.lanes.len() <= index {
+            entry.lanes.resize(index.saturating_add(1), None);
+        }
+        if let Some(slot) = entry.lanes.get_mut(index) {
+            *slot = Some(lane);
+        }
+        Ok(lane)
+    }
+}
+
+impl Limits {
+    fn check<'r, H: Iterator<Item = Header<'r>> + Clone>(
+        &self,
+        record: &Measured<'r, H>,
+    ) -> Result<(), Refused> {
+        let (request, buffer) = (self.max_request_size, self.buffer_memory);
+        if record.most <= request.min(buffer) {
+            return Ok(());
+        }
+        match record.size() {
+            size if size > request => Err(Refused::TooLarge { size, limit: request }),
+            size if size > buffer => Err(Refused::LargerThanBuffer { size, limit: buffer }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A record and what it takes at most, in a batch of its own.
+struct Measured<'r, H> {
+    entry: Entry<'r, H>,
+    most: usize,
+}
+
+/// What a record added to its batch.
+struct Added {
+    index: i32,
+    /// Bytes of the batch.
+    bytes: usize,
+    /// Bytes of memory.
+    memory: usize,
+    /// Whether the batch need not wait for more.
+    is_full: bool,
+}
+
+impl<'r, H: Iterator<Item = Header<'r>> + Clone> Measured<'r, H> {
+    fn new(entry: Entry<'r, impl IntoIterator<Item = Header<'r>, IntoIter = H>>) -> Measured<'r, H> {
+        let Entry { timestamp, key, value, headers } = entry;
+        let entry = Entry { timestamp, key, value, headers: headers.into_iter() };
+        let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let most =
+            entry.headers.clone().fold(HEADER_LEN + RECORD_FRAMING + len(key) + len(value), |sum, header| {
+                sum.saturating_add(HEADER_FRAMING)
+                    .saturating_add(header.key.len())
+                    .saturating_add(len(header.value))
+            });
+        Measured { entry, most }
+    }
+
+    /// What it takes exactly, in a batch of its own.
+    fn size(&self) -> usize {
+        BatchBuilder::len_of_one(self.entry.key, self.entry.value, self.entry.headers.clone())
+    }
+
+    /// A new batch with this record, in a buffer as large as the last batch was, if there is room for that.
+    fn first_of_batch(
+        &self,
+        usual_len: usize,
+        full_len: usize,
+        room: usize,
+    ) -> Result<(BatchBuilder, Added), Refused> {
+        let size = self.size();
+        if size > room {
+            return Err(Refused::Full);
+        }
+        let wanted = usual_len.saturating_add(usual_len / 8).max(MIN_ROOM).min(full_len);
+        let mut builder = BatchBuilder::with_capacity(wanted.max(self.most).min(room).max(size));
+        let Entry { timestamp, key, value, headers } = &self.entry;
+        let index = builder.append(*timestamp, *key, *value, headers.clone()).map_err(Refused::Build)?;
+        let is_full = builder.len() >= full_len;
+        let added = Added { index, bytes: builder.len(), memory: builder.capacity(), is_full };
+        Ok((builder, added))
+    }
+}
+
+impl<C> Lane<C> {
+    /// Appends to the open batch; `None` when there is none, or it does not take the record.
+    fn append<'r, H: Iterator<Item = Header<'r>> + Clone>(
+        &mut self,
+        record: &Measured<'r, H>,
+        full_len: usize,
+        room: usize,
+    ) -> Result<Option<Added>, Refused> {
+        let Some(Batch { content: Content::Open(builder), .. }) = self.queue.back_mut() else {
+            return Ok(None);
+        };
+        let (len, capacity) = (builder.len(), builder.capacity());
+        // Buffers double when they grow.
+        let needed = len.saturating_add(record.most);
+        if needed > capacity && needed.max(capacity.saturating_mul(2)).saturating_sub(capacity) > room {
+            return Err(Refused::Full);
+        }
+        let Entry { timestamp, key, value, headers } = &record.entry;
+        // An error is a timestamp too far from the first one: a new batch takes it.
+        let appended =
+            builder.append_within(full_len, *timestamp, *key, *value, headers.clone()).ok().flatten();
+        Ok(appended.map(|index| Added {
+            index,
+            bytes: builder.len().saturating_sub(len),
+            memory: builder.capacity().saturating_sub(capacity),
+            is_full: builder.len() >= full_len,
+        }))
+    }
+}
+
+impl<C> Batch<C> {
+    pub(super) fn open(order: Order, completion: C, builder: BatchBuilder, now: Instant) -> Batch<C> {
+        Batch {
+            order,
+            completion,
+            content: Content::Open(builder),
+            records: 0,
+            stamp: None,
+            created: now,
+            not_before: now,
+            failures: 0,
+            attempts: 0,
+            sent: Sent::Never,
+            last_error: None,
+            charge: 0,
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Error {
+        const ATTEMPT: &str = "queue the record";
+        match refused {
+            Refused::Full => Error::new(ErrorKind::QueueFull, ATTEMPT),
+            Refused::Closed => Error::new(ErrorKind::Closed, ATTEMPT),
+            Refused::NoPartition(count) => {
+                Error::new(ErrorKind::InvalidInput, format!("{ATTEMPT}: the topic has {count} partitions"))
+            }
+            Refused::TooLarge { size, limit } => {
+                Error::new(ErrorKind::RecordTooLarge { size, limit }, ATTEMPT)
+            }
+            Refused::LargerThanBuffer { size, limit } => Error::new(
+                ErrorKind::InvalidInput,
+                format!("{ATTEMPT}: it takes {size} bytes and buffer.memory is {limit}"),
+            ),
+            Refused::Build(error) => Error::new(ErrorKind::InvalidInput, ATTEMPT).source(error),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! One partition: its open batch, the batches that wait behind one another, and those in flight.
+
+use super::sequences::{Producer, Sequences};
+use super::{Limits, after};
+use crate::error::{Error, Sent};
+use crate::messages::{BrokerId, LeaderEpoch};
+use crate::records::{BatchBuilder, ClosedBatch, SealedBatch, Stamp};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// The place of a batch among all: batches of a partition are sent, repeated and numbered in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Order {
+    /// Counts the batches of the producer in the order in which they were opened.
+    pub(super) serial: u64,
+    /// The index of its first record in the batch that it was split from.
+    pub(super) part: i32,
+}
+
+/// A partition that records were appended to.
+#[derive(Debug)]
+pub(super) struct Lane<C> {
+    /// Its topic's place in the batcher.
+    pub(super) topic: usize,
+    pub(super) partition: i32,
+    /// Who leads it, and since which epoch; `None` while nobody does.
+    pub(super) leader: Option<(BrokerId, LeaderEpoch)>,
+    /// What waits, in order; only the last can be open.
+    pub(super) queue: VecDeque<Batch<C>>,
+    /// What was sent and is not answered; its contents travel with the [`Shipment`](super::Shipment).
+    pub(super) in_flight: Vec<Batch<C>>,
+    pub(super) sequences: Sequences,
+    /// Under which broker and time it is found when there is something to send.
+    pub(super) due: Option<(BrokerId, Instant)>,
+    /// Under which time it is found when something of it is too old.
+    pub(super) expiry: Option<Instant>,
+    /// The size of the last batch, which the next one is likely to get.
+    pub(super) usual_len: usize,
+}
+
+/// A batch and what its records share.
+#[derive(Debug)]
+pub(super) struct Batch<C> {
+    pub(super) order: Order,
+    pub(super) completion: C,
+    pub(super) content: Content,
+    pub(super) records: i32,
+    /// Its number, from the first attempt on.
+    pub(super) stamp: Option<Stamp>,
+    /// When its first record was appended: `delivery.timeout.ms` counts from then.
+    pub(super) created: Instant,
+    /// The pause before the next attempt ends.
+    pub(super) not_before: Instant,
+    /// Attempts that failed, whatever failed; for the back-off.
+    pub(super) failures: u32,
+    /// Attempts that may have reached a broker; for `retries`.
+    pub(super) attempts: u32,
+    /// Whether any attempt may have written it.
+    pub(super) sent: Sent,
+    pub(super) last_error: Option<Error>,
+    /// What it takes of `buffer.memory`.
+    pub(super) charge: usize,
+}
+
+/// The records of a batch.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Takes more.
+    Open(BatchBuilder),
+    /// Takes no more.
+    Closed(ClosedBatch),
+    /// Has been sent before.
+    Sealed(SealedBatch),
+    /// Is on its way.
+    Away,
+}
+
+impl Content {
+    /// Bytes that a request with it needs at most.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Content::Open(builder) => builder.len(),
+            Content::Closed(batch) => batch.len(),
+            Content::Sealed(batch) => batch.len(),
+            Content::Away => 0,
+        }
+    }
+
+    /// Closes an open batch. One without records is no batch; the batcher never leaves one behind.
+    pub(super) fn close(&mut self) {
+        *self = match std::mem::replace(self, Content::Away) {
+            Content::Open(builder) => builder.close().map_or(Content::Away, Content::Closed),
+            other => other,
+        };
+    }
+}
+
+impl<C> Batch<C> {
+    /// Whether it is too old for another attempt.
+    pub(super) fn is_expired(&self, limits: &Limits, now: Instant) -> bool {
+        now >= after(self.created, limits.delivery_timeout)
+    }
+}
+
+impl<C> Lane<C> {
+    pub(super) fn new(topic: usize, partition: i32, leader: Option<(BrokerId, LeaderEpoch)>) -> Lane<C> {
+        Lane {
+            topic,
+            partition,
+            leader,
+            queue: VecDeque::new(),
+            in_flight: Vec::new(),
+            sequences: Sequences::default(),
+            due: None,
+            expiry: None,
+            usual_len: 0,
+        }
+    }
+
+    /// When there is something to send, given `full_len`, the size at which a batch need not wait for more, and
+    /// `flush_below`, the serial below which none need.
+    pub(super) fn due_at(
+        &self,
+        producer: &Producer,
+        limits: &Limits,
+        full_len: usize,
+        flush_below: u64,
+    ) -> Option<Instant> {
+        let head = self.queue.front()?;
+        if !self.may_send(head, producer, limits) {
+            return None;
+        }
+        let lingers = matches!(&head.content, Content::Open(builder) if builder.len() < full_len)
+            && self.queue.len() == 1
+            && head.order.serial >= flush_below;
+        let ripe = if lingers { after(head.created, limits.linger) } else { head.created };
+        Some(ripe.max(head.not_before))
+    }
+
+    /// Whether the front of the queue may be sent, time apart.
+    fn may_send(&self, head: &Batch<C>, producer: &Producer, limits: &Limits) -> bool {
+        if self.in_flight.len() >= limits.max_in_flight_batches {
+            return false;
+        }
+        match (producer.idempotent, head.stamp) {
+            (false, _) => true,
+            (true, None) => self.sequences.may_number(producer, self.in_flight.is_empty()),
+            // A retry waits for those before it. The ones behind it that are in flight will be refused, and wait as well.
+            (true, Some(_)) => {
+                self.sequences.may_repeat() && self.in_flight.iter().all(|other| other.order > head.order)
+            }
+        }
+    }
+
+    /// Takes the front of the queue, numbered, for sending.
+    pub(super) fn take_front(
+        &mut self,
+        producer: &Producer,
+        limits: &Limits,
+    ) -> Option<(Order, Content, Stamp)> {
+        let head = self.queue.front()?;
+        if !self.may_send(head, producer, limits) {
+            return None;
+        }
+        let mut batch = self.queue.pop_front()?;
+        if let Content::Open(builder) = &batch.content {
+            self.usual_len = builder.len();
+        }
+        batch.content.close();
+        if producer.idempotent && batch.stamp.is_none() {
+            batch.stamp = self.sequences.number(producer, batch.records);
+        }
+        let taken = (
+            batch.order,
+            std::mem::replace(&mut batch.content, Content::Away),
+            batch.stamp.unwrap_or(Stamp::NONE),
+        );
+        self.in_flight.push(batch);
+        Some(taken)
+    }
+
+    /// Takes what was in flight, because its fate is known or will never be.
+    pub(super) fn land(&mut self, order: Order) -> Option<Batch<C>> {
+        let at = self.in_flight.iter().position(|batch| batch.order == order)?;
+        Some(self.in_flight.swap_remove(at))
+    }
+
+    /// Puts a batch where it belongs in the order.
+    pub(super) fn requeue(&mut self, batch: Batch<C>) {
+        let at = self.queue.partition_point(|other| other.order < batch.order);
+        self.queue.insert(at, batch);
+    }
+
+    /// Whether a batch before this one waits or is in flight.
+    pub(super) fn has_earlier(&self, order: Order) -> bool {
+        self.numbered().any(|other| other.order < order)
+    }
+
+    /// Gives a batch up: its number is free, or is a gap.
+    pub(super) fn give_up(&mut self, batch: &Batch<C>) {
+        if let Some(stamp) = batch.stamp {
+            let is_last = !self.numbered().any(|other| other.order > batch.order);
+            self.sequences.lost(batch.order, stamp, batch.sent == Sent::Maybe, is_last);
+        }
+    }
+
+    /// Mends the sequence numbers as soon as that can be done.
+    pub(super) fn mend(&mut self, producer: &mut Producer) {
+        if self.numbered().next().is_none() {
+            self.sequences.settle_unresolved();
+        }
+        if !self.in_flight.is_empty() {
+            return;
+        }
+        let counts = self.queue.iter().filter(|batch| batch.stamp.is_some()).map(|batch| batch.records);
+        if let Some(stamps) = self.sequences.mend(producer, counts) {
+            let numbered = self.queue.iter_mut().filter(|batch| batch.stamp.is_some());
+            for (batch, stamp) in numbered.zip(stamps) {
+                batch.stamp = Some(stamp);
+            }
+        }
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = &Batch<C>> {
+        self.in_flight.iter().chain(&self.queue).filter(|batch| batch.stamp.is_some())
+    }
+}

@@ -1,0 +1,119 @@
+//! Batches on their way to a broker: one Produce request with one batch for each of many partitions.
+
+use super::lane::{Content, Order};
+use crate::error::Error;
+use crate::messages::{
+    Acks, BrokerId, ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic, RecordSet,
+};
+use crate::records::{ClosedBatch, SealedBatch, Stamp};
+use crate::wire::{Text, Uuid};
+use std::collections::BTreeMap;
+
+/// What one request carries. It owns the records until it is handed back with the answer.
+///
+/// Everything that takes time (compressing, checksums) is done here, away from the batcher and whoever waits for it.
+#[derive(Debug)]
+#[must_use = "its records are in flight until it is handed back"]
+pub struct Shipment {
+    pub(super) id: u64,
+    pub(super) broker: BrokerId,
+    pub(super) items: Vec<Item>,
+}
+
+/// One batch of a shipment.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Its lane's place in the batcher.
+    pub(super) lane: usize,
+    pub(super) order: Order,
+    pub(super) topic: Text,
+    pub(super) topic_id: Uuid,
+    pub(super) partition: i32,
+    pub(super) content: Content,
+    pub(super) stamp: Stamp,
+}
+
+/// What became of a shipment's request.
+#[derive(Debug)]
+pub enum Answer {
+    /// The broker answered.
+    Response(ProduceResponse),
+    /// It was written to the socket, and with `acks=0` that is all there will ever be.
+    Unacknowledged,
+    /// It was not sent, or not answered; the error says whether it may have arrived.
+    Failed(Error),
+}
+
+impl Shipment {
+    /// Names the shipment while it is under way.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The broker that leads all its partitions.
+    pub fn broker(&self) -> BrokerId {
+        self.broker
+    }
+
+    /// How many batches there are, one a partition.
+    pub fn batch_count(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Bytes of the batches as they are now.
+    pub fn bytes(&self) -> usize {
+        self.items.iter().map(|item| item.content.len()).sum()
+    }
+
+    /// Whether the topics' ids are known, without which Produce 13 and above cannot be used.
+    pub fn has_topic_ids(&self) -> bool {
+        self.items.iter().all(|item| !item.topic_id.is_zero())
+    }
+
+    /// Whether there is something for [`seal`](Self::seal) to compress: not in a retry.
+    pub fn has_unsealed(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.content, Content::Closed(_)))
+    }
+
+    /// Compresses what is sent for the first time (`compress` is given each such batch and its topic), then stamps and
+    /// checksums. A batch that `compress` leaves as it is goes uncompressed.
+    pub fn seal(&mut self, mut compress: impl FnMut(&Text, &mut ClosedBatch)) {
+        for Item { topic, content, stamp, .. } in &mut self.items {
+            *content = match std::mem::replace(content, Content::Away) {
+                Content::Closed(mut batch) => {
+                    compress(topic, &mut batch);
+                    Content::Sealed(batch.seal(*stamp))
+                }
+                // Its sequence numbers were mended since it was sent.
+                Content::Sealed(batch) if batch.stamp() != *stamp => Content::Sealed(batch.restamp(*stamp)),
+                other => other,
+            };
+        }
+    }
+
+    /// The request; what is not [sealed](Self::seal) yet goes uncompressed. Topics are named and have their ids: the
+    /// version decides which is sent.
+    pub fn request(&mut self, acks: Acks, timeout_ms: i32, transactional_id: Option<Text>) -> ProduceRequest {
+        self.seal(|_, _| {});
+        let mut topics: BTreeMap<&Text, ProduceTopic> = BTreeMap::new();
+        for item in &self.items {
+            let topic = topics.entry(&item.topic).or_insert_with(|| ProduceTopic {
+                name: item.topic.clone(),
+                topic_id: item.topic_id,
+                partition_data: Vec::new(),
+            });
+            let records = item.sealed().map(|batch| RecordSet(batch.bytes().clone()));
+            topic.partition_data.push(ProducePartition { index: item.partition, records });
+        }
+        ProduceRequest { transactional_id, acks, timeout_ms, topic_data: topics.into_values().collect() }
+    }
+}
+
+impl Item {
+    pub(super) fn sealed(&self) -> Option<&SealedBatch> {
+        match &self.content {
+            Content::Sealed(batch) => Some(batch),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! [`ProducerBuilder`]: what a producer is to be.
+
+use super::Producer;
+use crate::cluster::Cluster;
+use crate::config::{Acks, CompressionType, ConfigError, PartitionerKind, ProducerConfig, Settings};
+use crate::engine::partitioner::{BuiltIn, Partitioner};
+use crate::error::Result;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Describes a [`Producer`]. Everything can be set by its Kafka name ([`set`](Self::set)); what is set often has a method
+/// of its own. A wrong setting is told by [`build`](Self::build), which gives the first one.
+#[must_use]
+pub struct ProducerBuilder {
+    cluster: Cluster,
+    settings: Settings,
+    fault: Option<ConfigError>,
+    partitioner: Option<Arc<dyn Partitioner>>,
+}
+
+impl ProducerBuilder {
+    pub(crate) fn new(cluster: Cluster, settings: Settings) -> ProducerBuilder {
+        ProducerBuilder { cluster, settings, fault: None, partitioner: None }
+    }
+
+    /// Sets anything of a producer by its Kafka name, as `linger.ms`; it counts before the client's settings.
+    pub fn set(mut self, key: &str, value: impl Into<String>) -> ProducerBuilder {
+        let outcome = self.settings.set(key, value).err();
+        self.fault = self.fault.or(outcome);
+        self
+    }
+
+    /// `acks`: which replicas must have a record before it is acknowledged. Default: [`Acks::All`].
+    pub fn acks(self, acks: Acks) -> ProducerBuilder {
+        let name = match acks {
+            Acks::All => "all",
+            Acks::Leader => "1",
+            Acks::None => "0",
+        };
+        self.set("acks", name)
+    }
+
+    /// `linger.ms`: how long a batch that is not full waits for more records. Default: 5 ms.
+    pub fn linger(self, linger: Duration) -> ProducerBuilder {
+        self.set("linger.ms", linger.as_millis().to_string())
+    }
+
+    /// `compression.type`. Default: [`CompressionType::None`].
+    pub fn compression(self, codec: CompressionType) -> ProducerBuilder {
+        self.set("compression.type", codec.as_str())
+    }
+
+    /// `delivery.timeout.ms`: how long a record may take from `send` to its acknowledgement, repetitions included.
+    /// Default: 2 min.
+    pub fn delivery_timeout(self, timeout: Duration) -> ProducerBuilder {
+        self.set("delivery.timeout.ms", timeout.as_millis().to_string())
+    }
+
+    /// Chooses the partitions of records that name none, in place of `partitioner.class`. A closure will do.
+    pub fn partitioner(mut self, partitioner: impl Partitioner + 'static) -> ProducerBuilder {
+        self.partitioner = Some(Arc::new(partitioner));
+        self
+    }
+
+    /// Makes the producer. Asks no broker: the first record does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when a setting is wrong or contradicts another one.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as everything that starts a task.
+    pub fn build(self) -> Result<Producer> {
+        if let Some(fault) = self.fault {
+            return Err(fault.into());
+        }
+        let config = ProducerConfig::from_settings(&self.settings)?;
+        let partitioner = self.partitioner.unwrap_or_else(|| Arc::new(built_in(&config)));
+        Producer::start(self.cluster, config, partitioner)
+    }
+}
+
+fn built_in(config: &ProducerConfig) -> BuiltIn {
+    match config.partitioner {
+        PartitionerKind::Default if config.partitioner_ignore_keys => BuiltIn::IgnoreKeys,
+        PartitionerKind::Default => BuiltIn::Default,
+        PartitionerKind::RoundRobin => BuiltIn::RoundRobin,
+        PartitionerKind::Random => BuiltIn::Random,
+        PartitionerKind::Consistent => BuiltIn::Consistent,
+        PartitionerKind::ConsistentRandom => BuiltIn::ConsistentRandom,
+        PartitionerKind::Murmur2 => BuiltIn::Murmur2,
+        PartitionerKind::Murmur2Random => BuiltIn::Murmur2Random,
+        PartitionerKind::Fnv1a => BuiltIn::Fnv1a,
+        PartitionerKind::Fnv1aRandom => BuiltIn::Fnv1aRandom,
+    }
+}
+
+impl fmt::Debug for ProducerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
