@@ -1,5 +1,7 @@
 //! One batch of a fetched record set, checked when it is opened and infallible from then on.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::compress::{Compression, Decompressor};
@@ -13,7 +15,7 @@ use super::validate;
 ///
 /// Opening it has checked all of it. The bytes of an uncompressed batch share the response's buffer, which lives
 /// as long as a batch of it does.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Batch {
     header: BatchHeader,
     compression: Compression,
@@ -195,6 +197,13 @@ impl Batch {
 
     pub(super) fn share(&self, part: &[u8]) -> Bytes {
         self.records.slice_ref(part)
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records = format_args!("{} bytes", self.records.len());
+        f.debug_struct("Batch").field("header", &self.header).field("records", &records).finish()
     }
 }
 

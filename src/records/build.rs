@@ -1,5 +1,7 @@
 //! The open batch: records are written where they will be sent from.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use super::compress::CompressionError;
@@ -10,7 +12,7 @@ use super::seal::ClosedBatch;
 use super::varint;
 
 /// The largest frame that the batch's length field can tell.
-const MAX_FRAME: usize = i32::MAX as usize;
+pub(super) const MAX_FRAME: usize = i32::MAX as usize;
 /// The attributes of a record; no bit of it has a meaning yet, and readers ignore it.
 const RECORD_ATTRIBUTES: u8 = 0;
 const NULL: i64 = -1;
@@ -47,7 +49,6 @@ pub enum BuildError {
 /// Appends records to one growing batch; the records' bytes are all that it keeps of them.
 ///
 /// The buffer has the header's place in front, so that the batch is whole when it is sealed, without a copy.
-#[derive(Debug)]
 pub struct BatchBuilder {
     frame: Vec<u8>,
     attributes: Attributes,
@@ -261,6 +262,12 @@ impl BatchBuilder {
         self.max_timestamp = self.max_timestamp.max(timestamp);
         self.count = delta.saturating_add(1);
         delta
+    }
+}
+
+impl fmt::Debug for BatchBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchBuilder").field("records", &self.count).field("bytes", &self.len()).finish()
     }
 }
 

@@ -213,7 +213,7 @@ impl BatchHeader {
     /// Writes the header in front of `frame` with its length and checksum made right.
     pub(super) fn seal(&mut self, frame: &mut [u8]) {
         let length = frame.len().saturating_sub(FRAME_OVERHEAD);
-        self.length = i32::try_from(length).unwrap_or(i32::MAX); // the builder keeps frames below that
+        self.length = i32::try_from(length).unwrap_or(i32::MAX); // no frame is made longer
         if let Some(front) = frame.first_chunk_mut() {
             *front = self.to_bytes();
         }

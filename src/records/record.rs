@@ -1,5 +1,6 @@
 //! One record of a batch: borrowed, shared, or detached.
 
+use std::fmt;
 use std::iter::FusedIterator;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use super::validate::{take_header, take_record};
 use super::varint::take_i32;
 
 /// A header of a record. Kafka's keys are text, but nothing on the way checks that they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Header<'a> {
     /// The key, UTF-8 by convention.
     pub key: &'a [u8],
@@ -18,8 +19,15 @@ pub struct Header<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+impl fmt::Debug for Header<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value } = *self;
+        f.debug_struct("Header").field("key", &Text(key)).field("value", &value.map(Text)).finish()
+    }
+}
+
 /// A record that borrows from its batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct RecordView<'a> {
     batch: &'a Batch,
     offset: i64,
@@ -104,8 +112,29 @@ impl<'a> RecordView<'a> {
     }
 }
 
+impl fmt::Debug for RecordView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordView")
+            .field("offset", &self.offset)
+            .field("timestamp", &self.timestamp)
+            .field("key", &self.key.map(Text))
+            .field("value", &self.value.map(Text))
+            .field("headers", &self.headers())
+            .finish()
+    }
+}
+
+/// Bytes of a record, shown as text with escapes.
+struct Text<'a>(&'a [u8]);
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
 /// The records of a batch, in order of their offsets.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Records<'a> {
     batch: &'a Batch,
     rest: &'a [u8],
@@ -166,11 +195,17 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+impl fmt::Debug for Records<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
 impl ExactSizeIterator for Records<'_> {}
 impl FusedIterator for Records<'_> {}
 
 /// The headers of a record, in their order.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Headers<'a> {
     rest: &'a [u8],
     left: usize,
@@ -189,6 +224,12 @@ impl<'a> Iterator for Headers<'a> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
+    }
+}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 

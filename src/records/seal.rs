@@ -1,9 +1,11 @@
 //! From a closed batch to what is sent, and what becomes of it when the broker does not take it.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::batch::Batch;
-use super::build::{BatchBuilder, BuildError};
+use super::build::{BatchBuilder, BuildError, MAX_FRAME};
 use super::compress::{Compression, CompressionError, Compressor, Decompressor};
 use super::header::{Attributes, BatchHeader, HEADER_LEN, MAGIC};
 
@@ -27,7 +29,6 @@ impl Stamp {
 }
 
 /// A batch that takes no more records and has no stamp yet. It can travel to another thread to be compressed.
-#[derive(Debug)]
 pub struct ClosedBatch {
     frame: Vec<u8>,
     header: BatchHeader,
@@ -63,9 +64,11 @@ impl ClosedBatch {
 
     /// Compresses the records. Takes CPU time: do it where nobody waits.
     ///
+    /// A batch is compressed once; a second call does nothing.
+    ///
     /// # Errors
     ///
-    /// When the codec fails. The batch was uncompressed and still is.
+    /// When the codec fails, or makes more of the batch than 2 GiB. The batch was uncompressed and still is.
     pub fn compress(&mut self, compressor: &mut Compressor) -> Result<(), CompressionError> {
         if compressor.codec() == Compression::None || self.compression != Compression::None {
             return Ok(());
@@ -73,6 +76,9 @@ impl ClosedBatch {
         let mut compressed = Vec::with_capacity(HEADER_LEN.saturating_add(self.frame.len() / 2));
         compressed.resize(HEADER_LEN, 0);
         compressor.compress(self.frame.get(HEADER_LEN..).unwrap_or_default(), &mut compressed)?;
+        if compressed.len() > MAX_FRAME {
+            return Err(CompressionError::TooLarge { codec: compressor.codec(), limit: MAX_FRAME });
+        }
         self.frame = compressed;
         self.compression = compressor.codec();
         self.header.attributes = self.header.attributes.with_compression(self.compression);
@@ -106,8 +112,14 @@ impl ClosedBatch {
     }
 }
 
+impl fmt::Debug for ClosedBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "ClosedBatch", &self.header, self.len())
+    }
+}
+
 /// A batch as it is sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SealedBatch {
     frame: Bytes,
     header: BatchHeader,
@@ -209,6 +221,17 @@ impl SealedBatch {
         second.compress(compressor)?;
         Ok(Some([first, second]))
     }
+}
+
+impl fmt::Debug for SealedBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "SealedBatch", &self.header, self.len())
+    }
+}
+
+/// What is worth seeing of a batch, without its bytes.
+fn debug(f: &mut fmt::Formatter<'_>, name: &str, header: &BatchHeader, bytes: usize) -> fmt::Result {
+    f.debug_struct(name).field("header", header).field("bytes", &bytes).finish()
 }
 
 fn apply(stamp: Stamp, header: &mut BatchHeader) {

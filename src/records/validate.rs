@@ -93,15 +93,13 @@ pub(super) fn take_header<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Option<&
 
 #[inline(always)]
 fn take_nullable<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordFlaw> {
-    match take_i32(rest)? {
-        -1 => Ok(None),
-        len => {
-            let len = usize::try_from(len).map_err(|_| RecordFlaw::Length)?;
-            let (bytes, after) = rest.split_at_checked(len).ok_or(RecordFlaw::Truncated)?;
-            *rest = after;
-            Ok(Some(bytes))
-        }
-    }
+    let len = take_i32(rest)?;
+    let Ok(len) = usize::try_from(len) else {
+        return if len == -1 { Ok(None) } else { Err(RecordFlaw::Length) };
+    };
+    let (bytes, after) = rest.split_at_checked(len).ok_or(RecordFlaw::Truncated)?;
+    *rest = after;
+    Ok(Some(bytes))
 }
 
 #[cold]

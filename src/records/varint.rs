@@ -23,6 +23,11 @@ const fn unzigzag(coded: u64) -> i64 {
     (coded >> 1).cast_signed() ^ (coded & 1).cast_signed().wrapping_neg()
 }
 
+#[inline(always)]
+const fn unzigzag_32(coded: u32) -> i32 {
+    (coded >> 1).cast_signed() ^ (coded & 1).cast_signed().wrapping_neg()
+}
+
 /// Bytes that `value` takes as a varint.
 #[inline(always)]
 pub(super) const fn len(value: i64) -> usize {
@@ -64,12 +69,11 @@ pub(super) fn take_i32(rest: &mut &[u8]) -> Result<i32, RecordFlaw> {
     match *rest {
         [a, tail @ ..] if *a < 0x80 => {
             *rest = tail;
-            Ok(((*a >> 1).cast_signed() ^ (*a & 1).cast_signed().wrapping_neg()).into())
+            Ok(unzigzag_32((*a).into()))
         }
         [a, b, tail @ ..] if *b < 0x80 => {
             *rest = tail;
-            let coded = (u32::from(*a) & 0x7f | u32::from(*b) << 7).cast_signed();
-            Ok((coded >> 1) ^ (coded & 1).wrapping_neg())
+            Ok(unzigzag_32(u32::from(*a) & 0x7f | u32::from(*b) << 7))
         }
         _ => take_long(rest, MAX_LEN_32, u32::MAX.into())
             .and_then(|value| i32::try_from(value).map_err(|_| RecordFlaw::VarintOverflow)),

@@ -12,5 +12,7 @@
 mod damage;
 mod java;
 mod kafka_protocol;
+#[allow(unreachable_pub, reason = "the fuzz targets include it, too")]
+mod reference;
 mod roundtrip;
 mod support;

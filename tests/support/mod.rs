@@ -11,6 +11,7 @@ pub mod codec;
 pub mod generate;
 pub mod kafka;
 pub mod lists;
+pub mod memory;
 #[path = "../../protocol-specs/reader/mod.rs"]
 pub mod reader;
 pub mod skip;
