@@ -77,7 +77,7 @@ fn every_byte_changed_in_every_way_with_the_checksum_made_right() {
                 assert_eq!(
                     read,
                     reference::expected(&changed),
-                    "{} byte {at} = {byte}",
+                    "{} byte {at} ^ {mask}",
                     sealed.compression()
                 );
             }
