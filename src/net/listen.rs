@@ -141,3 +141,50 @@ impl fmt::Debug for Accepted {
         f.debug_struct("Accepted").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::dial::{Dial, Endpoint, Security, SocketOptions, TcpDial};
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    async fn poll_once<F: Future>(future: F) -> bool {
+        let mut future = pin!(future);
+        poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
+    }
+
+    async fn accepts_after_giving_up(listen: Listen, endpoint: Endpoint, dial: impl Dial) {
+        assert!(!poll_once(listen.accept()).await, "nobody has connected yet");
+        let deadline = task::now() + Duration::from_secs(10);
+        let (connected, accepted) = tokio::join!(dial.dial(&endpoint, deadline), listen.accept());
+        connected.unwrap();
+        accepted.secure(deadline).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_dropped_accept_loses_no_tcp_connection() {
+        let listen = Listen::tcp("127.0.0.1:0", None).await.unwrap();
+        assert_ne!(listen.port(), 0);
+        let endpoint = Endpoint::new("127.0.0.1", listen.port(), Security::Plaintext);
+        accepts_after_giving_up(listen, endpoint, TcpDial::new(SocketOptions::default())).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_accept_loses_no_connection_in_memory() {
+        let net = MemNet::new(1);
+        let listen = Listen::mem(&net, "broker", 0, None).unwrap();
+        let endpoint = Endpoint::new("broker", listen.port(), Security::Plaintext);
+        accepts_after_giving_up(listen, endpoint, net.dialer()).await;
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error_that_names_it() {
+        let first = Listen::tcp("127.0.0.1:0", None).await.unwrap();
+        let address = format!("127.0.0.1:{}", first.port());
+        let error = Listen::tcp(address.as_str(), None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        assert!(error.to_string().contains(&address), "{error}");
+    }
+}

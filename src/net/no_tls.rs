@@ -60,3 +60,14 @@ fn absent() -> Error {
     Error::config("this build of ottla has no TLS")
         .hint("turn on its feature `tls`, or `tls-portable` for processors that `tls` does not run on")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_feature_to_turn_on_is_named() {
+        let Err(error) = TlsClient::new(&Ssl::default());
+        assert!(error.to_string().contains("`tls`"), "{error}");
+    }
+}

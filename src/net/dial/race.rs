@@ -220,6 +220,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_refusal_beside_a_silent_address_starts_the_next_at_once() {
+        let (winner, ms, started) = race(&[Host::Silent, Host::Refuses(10), Host::Answers(0)]).await;
+        assert_eq!((winner, ms, started), (Ok(3), 260, vec![0, 250, 260]));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn all_refusals_are_told_without_waiting() {
         let (winner, ms, _) = race(&[Host::Refuses(0), Host::Refuses(300)]).await;
         let refused = "connection refused";

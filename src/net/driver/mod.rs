@@ -359,7 +359,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
     }
 
     fn lost(&mut self, attempt: &'static str, error: std::io::Error) {
-        self.connection.close(Error::new(ErrorKind::Disconnected, attempt).source(error));
+        // What TLS had against the peer, or the peer against us, is in words already.
+        let told = error.downcast::<Error>();
+        let error = told.unwrap_or_else(|error| Error::new(ErrorKind::Disconnected, attempt).source(error));
+        self.connection.close(error);
     }
 
     fn finish_work(&mut self, cx: &mut Context<'_>) -> bool {

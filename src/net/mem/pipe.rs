@@ -21,7 +21,6 @@ pub(super) struct Pipe {
     end: End,
     /// Nobody will read again.
     reader_gone: bool,
-    last_arrival: Option<Instant>,
     reader: Option<Waker>,
     writer: Option<Waker>,
     rng: fastrand::Rng,
@@ -59,7 +58,6 @@ impl Pipe {
             carried: 0,
             end: End::Open,
             reader_gone: false,
-            last_arrival: None,
             reader: None,
             writer: None,
             rng,
@@ -115,13 +113,10 @@ impl Pipe {
         wake(&mut self.reader);
     }
 
-    /// When bytes that leave now arrive: never before those that left earlier.
+    /// When bytes that leave now arrive, unless those before them in the queue arrive later still.
     fn arrival(&mut self, way: &Way) -> Instant {
         let jitter = way.jitter.mul_f64(self.rng.f64());
-        let arrival =
-            task::after(task::now(), way.latency + jitter).max(self.last_arrival.unwrap_or_else(task::now));
-        self.last_arrival = Some(arrival);
-        arrival
+        task::after(task::now(), way.latency + jitter)
     }
 
     pub(super) fn poll_read(

@@ -101,7 +101,12 @@ async fn buffers_are_bounded() {
     assert!(task::until(soon(), client.write_all(&big)).await.is_none(), "a megabyte fits into no buffer");
     let mut received = vec![0; 128 * 1024];
     server.read_exact(&mut received).await.unwrap();
-    client.write_all(b"room again").await.unwrap();
+    // A task of its own: nothing but the reader's taking wakes it.
+    let writer = task::spawn(async move { client.write_all(&big[..256 * 1024]).await });
+    let mut rest = vec![0; 256 * 1024];
+    let read = task::until(soon(), server.read_exact(&mut rest)).await;
+    assert!(read.is_some(), "a reader makes room for a waiting writer");
+    writer.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

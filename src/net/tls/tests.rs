@@ -260,6 +260,80 @@ async fn a_handshake_that_is_cut_says_so() {
     }
 }
 
+/// Whatever a peer answers, the handshake ends in an error with a kind of its own, and long before the deadline.
+#[tokio::test(start_paused = true)]
+async fn no_garbage_is_taken_for_a_broker() {
+    let client = TlsClient::new(&trusting(&Authority::new("test CA").unwrap())).unwrap();
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut answer: Vec<u8> = (0..rng.usize(1..200)).map(|_| rng.u8(..)).collect();
+        if rng.bool() && answer.len() > 5 {
+            // The header of a record, so that what is in it gets looked at.
+            let length = u16::try_from(answer.len() - 5).unwrap().to_be_bytes();
+            answer[..5].copy_from_slice(&[rng.u8(20..24), 3, rng.u8(1..4), length[0], length[1]]);
+        }
+        let net = MemNet::new(seed);
+        let listen = Listen::mem(&net, "localhost", 9093, None).unwrap();
+        let endpoint = Endpoint::new("localhost", 9093, Security::Tls(client.clone()));
+        let serve = async {
+            let mut peer = listen.accept().await.secure(deadline()).await.unwrap().stream;
+            peer.write_all(&answer).await.unwrap();
+        };
+        let dialler = net.dialer();
+        let (dialled, ()) = tokio::join!(dialler.dial(&endpoint, deadline()), serve);
+        let error = dialled.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Tls | ErrorKind::Disconnected), "{seed}: {error}");
+    }
+}
+
+/// Given up after any number of polls, a dial leaves nothing open: the server sees the end.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_dial_closes_what_it_had_opened() {
+    let authority = Authority::new("test CA").unwrap();
+    let tls = server(&authority.issue(&["localhost"], Validity::Current).unwrap());
+    let ssl = trusting(&authority);
+    let mut polls = 0;
+    loop {
+        let net = MemNet::new(1);
+        let way = Way { jitter: Duration::from_millis(5), max_write: Some(64), ..Way::default() };
+        net.set_faults(
+            "localhost",
+            9093,
+            Faults { to_server: way.clone(), to_client: way, ..Faults::default() },
+        );
+        let listen = Listen::mem(&net, "localhost", 9093, Some(tls.clone())).unwrap();
+        let endpoint = endpoint("localhost", 9093, &ssl);
+        let serve = task::spawn(async move {
+            let secured = listen.accept().await.secure(deadline()).await;
+            if let Ok(mut client) = secured {
+                let _ = client.stream.read_to_end(&mut Vec::new()).await;
+            }
+        });
+        let dialler = net.dialer();
+        let mut dial = Box::pin(dialler.dial(&endpoint, deadline()));
+        let mut left = polls;
+        let through = std::future::poll_fn(|context| {
+            if left == 0 {
+                return std::task::Poll::Ready(false);
+            }
+            left -= 1;
+            dial.as_mut().poll(context).map(|dialled| dialled.is_ok())
+        })
+        .await;
+        drop(dial);
+        if net.connections_made() > 0 {
+            let start = task::now();
+            serve.await.unwrap();
+            assert!(task::now() - start < Duration::from_secs(1), "open after {polls} polls");
+        }
+        if through {
+            break;
+        }
+        polls += 1;
+    }
+    assert!(polls >= 10, "{polls}");
+}
+
 fn asking_for_certificates(authority: &Authority, identity: &Identity) -> TlsServer {
     TlsServer::new(&identity.certificate, &identity.key, Some(&pem(authority.certificate()))).unwrap()
 }
