@@ -1,0 +1,67 @@
+//! What users do, against a real Kafka: `KAFKA=FILE` names one that runs, otherwise one is started.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[macro_use]
+#[path = "../support/real/mod.rs"]
+mod real;
+
+mod outage;
+mod records;
+
+use ottla::{Client, Consumer, Start, TopicPartition};
+use real::kafka::RealKafka;
+use std::time::Duration;
+
+/// Longer than anything here may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A client over SASL_SSL with PLAIN, as users of managed clusters have it.
+async fn client(kafka: &RealKafka) -> Client {
+    Client::builder()
+        .bootstrap(kafka.sasl_ssl())
+        .set("security.protocol", "SASL_SSL")
+        .sasl("PLAIN", kafka.user(), kafka.password())
+        .ca_file(kafka.ca().to_str().unwrap())
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// What one record says, owned.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    partition: i32,
+    offset: i64,
+    timestamp_ms: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// The next `count` records.
+async fn take(consumer: &mut Consumer, count: usize) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let batch =
+            tokio::time::timeout(LIMIT, consumer.poll()).await.expect("a batch in time").unwrap().unwrap();
+        for record in &batch {
+            seen.push(Seen {
+                partition: record.partition(),
+                offset: record.offset(),
+                timestamp_ms: record.timestamp_ms(),
+                key: record.key().map(<[u8]>::to_vec),
+                value: record.value().map(<[u8]>::to_vec),
+                headers: record
+                    .headers()
+                    .map(|header| (header.key.to_vec(), header.value.map(<[u8]>::to_vec)))
+                    .collect(),
+            });
+        }
+    }
+    seen
+}
+
+/// A consumer of partition 0.
+async fn reader(client: &Client, topic: &str, start: Start) -> Consumer {
+    client.consumer().assign([(TopicPartition::new(topic, 0), start)]).build().await.unwrap()
+}
