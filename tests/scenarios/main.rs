@@ -1,5 +1,9 @@
 //! What users do, against a real Kafka: `KAFKA=FILE` names one that runs, otherwise one is started.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests of the public API, with time and tasks of their own"
+)]
 
 #[macro_use]
 #[path = "../support/real/mod.rs"]

@@ -21,7 +21,7 @@ async fn a_broker_killed_and_started_again_loses_duplicates_and_reorders_nothing
             let mut deliveries = Vec::new();
             for n in 0..count {
                 deliveries
-                    .push(producer.send(Record::to(topic.as_str()).value(&n.to_be_bytes())).await.unwrap());
+                    .push(producer.send(Record::to(topic.as_str()).value(n.to_be_bytes())).await.unwrap());
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             deliveries

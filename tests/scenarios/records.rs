@@ -255,7 +255,7 @@ async fn two_hundred_thousand_records_keep_their_order_and_none_is_missing() {
     let count = 200_000u32;
     let mut last = None;
     for n in 0..count {
-        last = Some(producer.send(Record::to(topic.as_str()).value(&n.to_be_bytes())).await.unwrap());
+        last = Some(producer.send(Record::to(topic.as_str()).value(n.to_be_bytes())).await.unwrap());
     }
     assert_eq!(last.unwrap().await.unwrap().offset, i64::from(count) - 1);
     let seen = take(&mut reader(&client, &topic, Start::Beginning).await, count as usize).await;
