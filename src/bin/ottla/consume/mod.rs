@@ -1,0 +1,153 @@
+//! `ottla consume`: prints records, as text or as JSON, from where one likes to where one likes.
+//!
+//! [`range`] decides what is to be read, `read` reads it batch by batch, [`format`] prints. What is printed collects in a
+//! buffer that is let out when it is large, and before each wait.
+
+mod format;
+mod position;
+mod range;
+
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::signals::Signals;
+use crate::{connection, delimiter};
+use format::Format;
+use ottla::config::{ConfigError, Settings};
+use ottla::{Batch, Consumer, task};
+use position::Position;
+use range::Range;
+use std::future::poll_fn;
+use std::io::IsTerminal;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+/// The bytes of a delimiter; the path keeps clap from taking each byte for an argument of its own.
+type Delimiter = std::vec::Vec<u8>;
+
+/// How often to look whether the end was reached by something that no batch tells: control records, holes.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The topic to read
+    topic: String,
+    /// A partition to read; can be given again and again. All of them when none is given
+    #[arg(short = 'p', long = "partition", value_parser = clap::value_parser!(i32).range(0..))]
+    partitions: Vec<i32>,
+    /// Where to begin: beginning (the default), end, OFFSET, -N for the last N of each partition, s@MS for a time. And
+    /// where to end: e@MS, before the first record of that time, or at the end as it is now where there is none yet
+    #[arg(short = 'o', long = "offset", value_name = "POSITION", allow_hyphen_values = true)]
+    #[arg(value_parser = Position::parse)]
+    positions: Vec<Position>,
+    /// Stop at the end, as it is when the command begins
+    #[arg(short = 'e', long)]
+    exit: bool,
+    /// Print this many records and end
+    #[arg(short = 'c', long, value_name = "N")]
+    count: Option<u64>,
+    /// Print each record as JSON on a line of its own; what is not UTF-8 is {"base64":".."}
+    #[arg(short = 'J', long, conflicts_with_all = ["key_delimiter", "delimiter", "null_marker"])]
+    json: bool,
+    /// Print the key, and this, before the value
+    #[arg(short = 'K', long, value_name = "DELIMITER", value_parser = delimiter::parse)]
+    key_delimiter: Option<Delimiter>,
+    /// What to print after each record
+    #[arg(short = 'D', long, value_name = "DELIMITER", default_value = r"\n", value_parser = delimiter::parse)]
+    delimiter: Delimiter,
+    /// Print null keys and values as NULL and not as nothing
+    #[arg(short = 'Z', long)]
+    null_marker: bool,
+    /// Write each record at once, even when more are there
+    #[arg(short = 'u', long)]
+    unbuffered: bool,
+}
+
+pub(crate) async fn run(connection: &connection::Options, options: Options) -> Outcome {
+    let mut signals = Signals::listen();
+    let mut output = Output::default();
+    let outcome = tokio::select! {
+        biased;
+        number = signals.received() => Err(Failure::Signal(number)),
+        outcome = read(connection, &options, &mut output) => outcome,
+    };
+    // Also what was read before an error is worth printing.
+    output.flush()?;
+    outcome
+}
+
+async fn read(connection: &connection::Options, options: &Options, output: &mut Output) -> Outcome {
+    let mut settings = connection.settings()?;
+    save_memory(&mut settings)?;
+    let client = connection::connect(settings).await?;
+    let mut consumer = client.consumer().build().await?;
+    let mut range = Range::find(&client, &consumer, options).await?;
+    if let Some(remark) = range.remark(connection.is_quiet()) {
+        eprintln!("ottla: {remark}");
+    }
+    consumer.assign(range.starts())?;
+    let format = Format::new(options);
+    let mut progress = Progress::new(connection.shows_progress() && !std::io::stdout().is_terminal(), None);
+    let mut left = options.count.unwrap_or(u64::MAX);
+    while left > 0 && !range.is_done() {
+        let Some(batch) = next(&mut consumer, output, range.has_end()).await? else {
+            range.look(&mut consumer)?;
+            continue;
+        };
+        let end = range.end_of(&batch);
+        let (mut records, mut bytes) = (0, 0);
+        for record in &batch {
+            if left == 0 || record.offset() >= end {
+                break;
+            }
+            let before = output.buffer().len();
+            format.print(&record, output.buffer());
+            bytes += output.buffer().len() - before;
+            records += 1;
+            left -= 1;
+            if options.unbuffered { output.flush()? } else { output.spill()? }
+        }
+        progress.add(records, u64::try_from(bytes).unwrap_or(u64::MAX));
+        range.passed(&batch, &mut consumer)?;
+    }
+    output.flush()?;
+    progress.finish();
+    Ok(())
+}
+
+/// The next batch. Before it waits it lets out what is there to be seen; `None` when it has waited for long enough to
+/// look at the positions.
+async fn next(consumer: &mut Consumer, output: &mut Output, has_end: bool) -> Outcome<Option<Batch>> {
+    let at_once = {
+        let mut poll = pin!(consumer.poll());
+        poll_fn(|cx| Poll::Ready(poll.as_mut().poll(cx))).await
+    };
+    if let Poll::Ready(batch) = at_once {
+        return Ok(batch?);
+    }
+    output.flush()?;
+    if !has_end {
+        return Ok(consumer.poll().await?);
+    }
+    let deadline = task::after(task::now(), LOOK);
+    Ok(task::until(deadline, consumer.poll()).await.transpose()?.flatten())
+}
+
+/// Fetches less ahead than a service would, unless somebody has said how much.
+fn save_memory(settings: &mut Settings) -> Result<(), ConfigError> {
+    for (key, value) in [("queued.max.messages.kbytes", "16384"), ("fetch.max.bytes", "8388608")] {
+        if !settings.is_set(key) {
+            settings.set(key, value)?;
+        }
+    }
+    // A beginning that went by while it was looked up is no error.
+    if !settings.is_set("auto.offset.reset") {
+        settings.set("auto.offset.reset", "earliest")?;
+    }
+    // To look is not to create.
+    if !settings.is_set("allow.auto.create.topics") {
+        settings.set("allow.auto.create.topics", "false")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! [`Range`]: what is to be read, and how much of it is left.
+
+use super::Options;
+use super::position::{self, Extent, Position};
+use crate::failure::{Failure, Outcome};
+use ottla::{Batch, Client, Consumer, Start, TopicPartition};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is to be read, and how much of it is left.
+#[derive(Debug)]
+pub(super) struct Range {
+    starts: Vec<(TopicPartition, Start)>,
+    /// Where the partitions end that have not ended yet; `None` when they go on for ever.
+    ends: Option<BTreeMap<TopicPartition, i64>>,
+    remark: Option<String>,
+}
+
+impl Range {
+    /// Asks the cluster where that is.
+    pub(super) async fn find(client: &Client, consumer: &Consumer, options: &Options) -> Outcome<Range> {
+        let (from, until) = from_and_until(&options.positions)?;
+        let partitions = partitions(client, options).await?;
+        let extents = extents(consumer, &partitions, from, until).await?;
+        let (mut starts, mut ends, mut exact) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for (partition, extent) in extents {
+            let (start, is_exact) = extent.start(from);
+            exact.insert(partition.partition, is_exact);
+            match extent.stop(until.is_some(), options.exit) {
+                Some(stop) if stop <= start => continue,
+                Some(stop) => ends.insert(partition.clone(), stop),
+                None => None,
+            };
+            starts.push((partition, Start::Offset(start)));
+        }
+        let has_end = options.exit || until.is_some();
+        Ok(Range { starts, ends: has_end.then_some(ends), remark: position::remark(from, &exact) })
+    }
+
+    /// The partitions to read, each from where.
+    pub(super) fn starts(&mut self) -> Vec<(TopicPartition, Start)> {
+        std::mem::take(&mut self.starts)
+    }
+
+    /// Something that the user may want to know before the records come.
+    pub(super) fn remark(&mut self, is_quiet: bool) -> Option<String> {
+        self.remark.take().filter(|_| !is_quiet)
+    }
+
+    pub(super) fn has_end(&self) -> bool {
+        self.ends.is_some()
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.ends.as_ref().is_some_and(BTreeMap::is_empty)
+    }
+
+    /// The offset that nothing of this batch is to be printed from.
+    pub(super) fn end_of(&self, batch: &Batch) -> i64 {
+        match &self.ends {
+            None => i64::MAX,
+            // What is not there any more has ended.
+            Some(ends) => ends.get(batch.topic_partition()).copied().unwrap_or(0),
+        }
+    }
+
+    /// A batch is done: perhaps its partition is, too.
+    pub(super) fn passed(&mut self, batch: &Batch, consumer: &mut Consumer) -> Outcome {
+        let partition = batch.topic_partition();
+        let Some(ends) = &mut self.ends else { return Ok(()) };
+        if ends.get(partition).is_some_and(|end| batch.next_offset() >= *end) {
+            ends.remove(partition);
+            consumer.pause(partition)?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether partitions have ended with something that is no record: control batches, holes of compaction.
+    pub(super) fn look(&mut self, consumer: &mut Consumer) -> Outcome {
+        let Some(ends) = &mut self.ends else { return Ok(()) };
+        let mut ended = Vec::new();
+        for (partition, end) in ends.iter() {
+            if consumer.position(partition)?.is_some_and(|position| position >= *end) {
+                ended.push(partition.clone());
+            }
+        }
+        for partition in ended {
+            ends.remove(&partition);
+            consumer.pause(&partition)?;
+        }
+        Ok(())
+    }
+}
+
+/// At most one place to begin and one time to end.
+fn from_and_until(positions: &[Position]) -> Outcome<(Position, Option<i64>)> {
+    let (mut from, mut until) = (None, None);
+    for position in positions {
+        let earlier = match position {
+            Position::Until(time) => until.replace(*time).is_some(),
+            _ => from.replace(*position).is_some(),
+        };
+        if earlier {
+            return Err(Failure::usage("-o: at most one place to begin, and one e@MS to end"));
+        }
+    }
+    Ok((from.unwrap_or(Position::Beginning), until))
+}
+
+async fn partitions(client: &Client, options: &Options) -> Outcome<Vec<TopicPartition>> {
+    let topic = options.topic.as_str();
+    let there: BTreeSet<i32> =
+        client.admin().partitions_for(topic).await?.into_iter().map(|partition| partition.index).collect();
+    let wanted: BTreeSet<i32> = options.partitions.iter().copied().collect();
+    if let Some(missing) = wanted.difference(&there).next() {
+        let count = there.len();
+        return Err(Failure::failed(format!(
+            "topic '{topic}' has {count} partitions, and no {missing} among them"
+        )));
+    }
+    let chosen = if wanted.is_empty() { there } else { wanted };
+    Ok(chosen.into_iter().map(|index| TopicPartition::new(topic, index)).collect())
+}
+
+async fn extents(
+    consumer: &Consumer,
+    partitions: &[TopicPartition],
+    from: Position,
+    until: Option<i64>,
+) -> Outcome<BTreeMap<TopicPartition, Extent>> {
+    let beginnings = consumer.beginning_offsets(partitions).await?;
+    let ends = consumer.end_offsets(partitions).await?;
+    let since = match from {
+        Position::Since(time) => consumer.offsets_for_times(partitions.iter().map(|p| (p, time))).await?,
+        _ => BTreeMap::new(),
+    };
+    let until = match until {
+        Some(time) => consumer.offsets_for_times(partitions.iter().map(|p| (p, time))).await?,
+        None => BTreeMap::new(),
+    };
+    let extents = partitions.iter().filter_map(|partition| {
+        let extent = Extent {
+            beginning: *beginnings.get(partition)?,
+            end: *ends.get(partition)?,
+            since: since.get(partition).copied().flatten(),
+            until: until.get(partition).copied().flatten(),
+        };
+        Some((partition.clone(), extent))
+    });
+    Ok(extents.collect())
+}
