@@ -4,7 +4,8 @@
 
 # Who may log in; see env_write.
 user=alice password=alice-secret
-user_unicode=žofie password_unicode='tajemství-密码'
+user_unicode=žofie password_unicode='tajemství-密码' # a name for PLAIN: SCRAM of Kafka takes ASCII names only
+user_scram_unicode=zofie # the same password
 user_denied=mallory password_denied=mallory-secret # for tests that add ACLs against somebody
 
 # Listener, its security protocol, the name its address has in the env file, the certificate (see certs).
@@ -146,7 +147,7 @@ node_format() { # N CLUSTER_ID
     local mechanism users=()
     for mechanism in SCRAM-SHA-256 SCRAM-SHA-512; do
         users+=(--add-scram "$mechanism=[name=\"$user\",password=\"$password\"]")
-        users+=(--add-scram "$mechanism=[name=\"$user_unicode\",password=\"$password_unicode\"]")
+        users+=(--add-scram "$mechanism=[name=\"$user_scram_unicode\",password=\"$password_unicode\"]")
         users+=(--add-scram "$mechanism=[name=\"$user_denied\",password=\"$password_denied\"]")
     done
     java_tool kafka.tools.StorageTool format -t "$2" -c "$dir/$1/server.properties" "${users[@]}" >"$dir/$1/log.format" 2>&1
@@ -210,7 +211,8 @@ env_write() {
     local row name protocol key certificate n list
     {
         printf '%s=%s\n' version "$version" lib "$lib" dir "$dir" certs "$dir/certs" ca "$dir/certs/ca.pem" brokers "$brokers" \
-            user "$user" password "$password" user_unicode "$user_unicode" password_unicode "$password_unicode" \
+            user "$user" password "$password" user_unicode "$user_unicode" \
+            user_scram_unicode "$user_scram_unicode" password_unicode "$password_unicode" \
             user_denied "$user_denied" password_denied "$password_denied"
         for row in "${listeners[@]}"; do
             read -r name protocol key certificate <<<"$row"

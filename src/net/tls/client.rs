@@ -85,11 +85,15 @@ impl TlsClient {
         })?;
         let handshake = async {
             let config = self.clone().current().await;
-            TlsConnector::from(config).connect(name, FirstBytes::new(stream)).into_fallible().await
+            let shown = config.client_auth_cert_resolver.has_certs();
+            let connector = TlsConnector::from(config);
+            (connector.connect(name, FirstBytes::new(stream)).into_fallible().await, shown)
         };
         match task::until(deadline, handshake).await {
-            Some(Ok(stream)) => Ok(Box::new(Explained::new(stream, endpoint.clone()))),
-            Some(Err((error, stream))) => Err(explain::handshake(endpoint, error, stream.kept())),
+            Some((Ok(stream), shown)) => Ok(Box::new(Explained::new(stream, endpoint.clone(), shown))),
+            Some((Err((error, stream)), shown)) => {
+                Err(explain::handshake(endpoint, shown, error, stream.kept()))
+            }
             None => Err(explain::stalled(endpoint)),
         }
     }

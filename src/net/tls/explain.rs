@@ -11,21 +11,21 @@ use crate::net::dial::Endpoint;
 
 const ATTEMPT: &str = "TLS handshake";
 
-/// An error of the handshake; `said` is the beginning of what the peer said.
-pub(super) fn handshake(endpoint: &Endpoint, error: io::Error, said: &[u8]) -> Error {
+/// An error of the handshake; `said` is the beginning of what the peer said, `shown` whether the client has a certificate.
+pub(super) fn handshake(endpoint: &Endpoint, shown: bool, error: io::Error, said: &[u8]) -> Error {
     let Some(cause) = rustls_error(&error) else {
         return cut_off(endpoint, error, said);
     };
     if !said.is_empty() && !is_tls(said) {
         return not_tls(endpoint, said);
     }
-    classify(endpoint, cause)
+    classify(endpoint, shown, cause)
 }
 
 /// An error that rustls reports after the handshake; others pass unchanged.
-pub(super) fn later(endpoint: &Endpoint, error: io::Error) -> io::Error {
+pub(super) fn later(endpoint: &Endpoint, shown: bool, error: io::Error) -> io::Error {
     match rustls_error(&error) {
-        Some(cause) => io::Error::new(error.kind(), classify(endpoint, cause)),
+        Some(cause) => io::Error::new(error.kind(), classify(endpoint, shown, cause)),
         None => error,
     }
 }
@@ -87,7 +87,7 @@ fn not_tls(endpoint: &Endpoint, said: &[u8]) -> Error {
     failed(endpoint, format!("the peer does not speak TLS, it answered \"{}\"", said.escape_ascii()), hint)
 }
 
-fn classify(endpoint: &Endpoint, error: &rustls::Error) -> Error {
+fn classify(endpoint: &Endpoint, shown: bool, error: &rustls::Error) -> Error {
     match error {
         rustls::Error::InvalidCertificate(error) => certificate(endpoint, error),
         rustls::Error::NoCertificatesPresented => failed(
@@ -95,7 +95,7 @@ fn classify(endpoint: &Endpoint, error: &rustls::Error) -> Error {
             "the broker showed no certificate",
             "check the keystore of the broker's listener",
         ),
-        rustls::Error::AlertReceived(alert) => alert_received(endpoint, *alert),
+        rustls::Error::AlertReceived(alert) => alert_received(endpoint, shown, *alert),
         rustls::Error::PeerIncompatible(why) => incompatible(endpoint, why),
         other => Error::new(ErrorKind::Tls, ATTEMPT).broker(endpoint).source(other.clone()),
     }
@@ -193,9 +193,14 @@ fn other_certificate(endpoint: &Endpoint, error: &OtherError) -> Error {
     )
 }
 
-fn alert_received(endpoint: &Endpoint, alert: AlertDescription) -> Error {
+fn alert_received(endpoint: &Endpoint, shown: bool, alert: AlertDescription) -> Error {
     let hint = match alert {
-        AlertDescription::CertificateRequired => {
+        // Java says bad_certificate of a certificate that is not there.
+        AlertDescription::CertificateRequired
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+            if !shown =>
+        {
             "the broker wants a client certificate: set ssl.certificate.location and ssl.key.location"
         }
         AlertDescription::HandshakeFailure => {
@@ -206,6 +211,7 @@ fn alert_received(endpoint: &Endpoint, alert: AlertDescription) -> Error {
             "broker and client have no TLS version in common: ottla speaks 1.2 and 1.3, see ssl.enabled.protocols"
         }
         AlertDescription::BadCertificate
+        | AlertDescription::CertificateRequired
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA

@@ -79,15 +79,17 @@ impl<S: Stream> AsyncWrite for FirstBytes<S> {
 pub(super) struct Explained<S> {
     inner: S,
     endpoint: Endpoint,
+    /// Whether the client has a certificate to show.
+    shown: bool,
 }
 
 impl<S> Explained<S> {
-    pub(super) fn new(inner: S, endpoint: Endpoint) -> Self {
-        Self { inner, endpoint }
+    pub(super) fn new(inner: S, endpoint: Endpoint, shown: bool) -> Self {
+        Self { inner, endpoint, shown }
     }
 
     fn explain<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        outcome.map_err(|error| explain::later(&self.endpoint, error))
+        outcome.map_err(|error| explain::later(&self.endpoint, self.shown, error))
     }
 }
 

@@ -126,6 +126,17 @@ impl Mechanism for ScramClient {
             _ => Err(SaslError::OutOfTurn { mechanism: self.name(), what: "this input" }),
         }
     }
+
+    /// `ScramMessages` of Apache Kafka has no room for other names, in spite of the RFC, and its broker only says that they are wrong.
+    fn refusal(&self) -> Option<SaslError> {
+        let unread = matches!(self.state, State::AwaitFirst { .. }) && !self.first_bare.is_ascii();
+        unread.then(|| SaslError::Refused {
+            mechanism: self.name(),
+            reason:
+                "with SCRAM, Apache Kafka takes user names of ASCII characters only (passwords may have any)"
+                    .to_owned(),
+        })
+    }
 }
 
 impl fmt::Debug for ScramClient {

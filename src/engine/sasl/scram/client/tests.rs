@@ -207,6 +207,19 @@ fn a_refusal_is_reported_in_one_printable_line() {
     assert_eq!(error, refused("unknown-user"));
 }
 
+/// Seen on a real broker: SASL_AUTHENTICATION_FAILED in answer to the first message, whatever the password.
+#[test]
+fn a_name_that_kafka_cannot_read_is_the_likely_reason_of_a_refusal() {
+    let refusal = |name: &str| {
+        let mut client = ScramClient::new(ScramHash::Sha256, name, "päß", [1; 24]).unwrap();
+        client.step(Input::Start).unwrap();
+        client.refusal()
+    };
+    assert!(refusal("žofie").is_some_and(|error| error.to_string().contains("ASCII")));
+    assert_eq!(refusal("zofie"), None);
+    assert_eq!(proved().refusal(), None);
+}
+
 #[test]
 fn inputs_out_of_turn_are_errors_and_end_the_exchange() {
     let mut client = ScramClient::new(ScramHash::Sha512, "user", "pencil", [1; 24]).unwrap();
