@@ -1,6 +1,8 @@
 //! A Kafka client in pure Rust.
 
 pub mod admin;
+#[cfg(feature = "broker")]
+pub mod broker;
 mod client;
 mod cluster;
 pub mod config;

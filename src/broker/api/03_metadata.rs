@@ -1,0 +1,133 @@
+//! Metadata: the brokers, the topics and their partitions; creates topics that are missing.
+//!
+//! Different from Kafka: a topic that is created on the way is in this very answer, not in one that follows.
+
+use crate::broker::core::Context;
+use crate::broker::state::State;
+use crate::broker::topic::{Partition, Topic, check_name};
+use crate::broker::topic_config::TopicConfig;
+use crate::messages::{
+    ErrorCode, MetadataBroker, MetadataPartition, MetadataRequest, MetadataRequestTopic, MetadataResponse,
+    MetadataTopic,
+};
+use crate::wire::{Text, Uuid};
+
+/// Bits of the operations on a topic, as Kafka tells them where nothing is forbidden: read, write, create, delete, alter,
+/// describe, and describe and alter its settings.
+const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+/// The same for the cluster: create, alter, describe, act, describe and alter settings, write idempotently.
+const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+/// The operations were not asked for.
+const NOT_ASKED: i32 = i32::MIN;
+
+pub(super) fn handle(state: &mut State, context: Context, request: &MetadataRequest) -> MetadataResponse {
+    let brokers = state.nodes.iter().map(|(id, node)| MetadataBroker {
+        node_id: *id,
+        host: node.host.clone(),
+        port: i32::from(node.port),
+        rack: None,
+    });
+    let mut response = MetadataResponse {
+        brokers: brokers.collect(),
+        cluster_id: Some(state.cluster_id.clone()),
+        controller_id: state.controller(),
+        ..Default::default()
+    };
+    if request.include_cluster_authorized_operations {
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+    }
+    let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { NOT_ASKED };
+    response.topics = match &request.topics {
+        None => all_topics(state, operations),
+        Some(topics) if topics.is_empty() && context.version == 0 => all_topics(state, operations),
+        Some(topics) if context.version < 12 && topics.iter().any(|topic| topic.name.is_none()) => {
+            // The answer cannot say null either.
+            let named = |topic: &MetadataRequestTopic| MetadataRequestTopic {
+                name: Some(topic.name.clone().unwrap_or_default()),
+                ..topic.clone()
+            };
+            topics.iter().map(|topic| missing(&named(topic), ErrorCode::INVALID_REQUEST)).collect()
+        }
+        Some(topics) => {
+            topics.iter().map(|topic| one_topic(state, context, request, topic, operations)).collect()
+        }
+    };
+    response
+}
+
+fn all_topics(state: &State, operations: i32) -> Vec<MetadataTopic> {
+    state.topics.iter().map(|(name, topic)| describe(name, topic, operations)).collect()
+}
+
+fn one_topic(
+    state: &mut State,
+    context: Context,
+    request: &MetadataRequest,
+    wanted: &MetadataRequestTopic,
+    operations: i32,
+) -> MetadataTopic {
+    if !wanted.topic_id.is_zero() && context.version >= 12 {
+        let Some(name) = state.topics.name_of(&wanted.topic_id) else {
+            return missing(
+                &MetadataRequestTopic { name: None, ..wanted.clone() },
+                ErrorCode::UNKNOWN_TOPIC_ID,
+            );
+        };
+        return state.topics.get(name.as_bytes()).map_or_else(
+            || missing(wanted, ErrorCode::UNKNOWN_TOPIC_ID),
+            |topic| describe(name, topic, operations),
+        );
+    }
+    let name = wanted.name.clone().unwrap_or_default();
+    if state.topics.get(name.as_bytes()).is_none() {
+        let creates = request.allow_auto_topic_creation && state.settings.auto_create_topics;
+        if let Err(code) = if creates { create(state, &name) } else { refuse(&name) } {
+            return missing(wanted, code);
+        }
+    }
+    match state.topics.get(name.as_bytes()) {
+        Some(topic) => describe(&name, topic, operations),
+        None => missing(wanted, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+    }
+}
+
+fn create(state: &mut State, name: &Text) -> Result<(), ErrorCode> {
+    let partitions = usize::try_from(state.settings.default_partitions).unwrap_or(1);
+    let placed = state.place(partitions, 1);
+    state.create_topic(name, placed, TopicConfig::default()).map(|_| ()).map_err(|refused| refused.code)
+}
+
+fn refuse(name: &Text) -> Result<(), ErrorCode> {
+    check_name(name).map_err(|_| ErrorCode::INVALID_TOPIC_EXCEPTION)?;
+    Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+}
+
+fn missing(wanted: &MetadataRequestTopic, error_code: ErrorCode) -> MetadataTopic {
+    let MetadataRequestTopic { topic_id, name } = wanted.clone();
+    let topic_id = if name.is_some() { Uuid::ZERO } else { topic_id };
+    MetadataTopic { error_code, name, topic_id, ..Default::default() }
+}
+
+fn describe(name: &Text, topic: &Topic, operations: i32) -> MetadataTopic {
+    MetadataTopic {
+        name: Some(name.clone()),
+        topic_id: topic.id,
+        partitions: (0i32..).zip(&topic.partitions).map(describe_partition).collect(),
+        topic_authorized_operations: operations,
+        ..Default::default()
+    }
+}
+
+fn describe_partition((partition_index, partition): (i32, &Partition)) -> MetadataPartition {
+    let error_code =
+        if partition.leader.is_none() { ErrorCode::LEADER_NOT_AVAILABLE } else { ErrorCode::NONE };
+    MetadataPartition {
+        error_code,
+        partition_index,
+        leader_id: partition.leader,
+        leader_epoch: partition.leader_epoch,
+        replica_nodes: partition.replicas.clone(),
+        isr_nodes: partition.isr.clone(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,83 @@
+//! The APIs, one file each, named by their keys. A handler takes the state and a request and gives the answer; it knows no
+//! connection, no clock and no other handler.
+
+#[path = "18_api_versions.rs"]
+mod api_versions;
+#[path = "19_create_topics.rs"]
+mod create_topics;
+#[path = "20_delete_topics.rs"]
+mod delete_topics;
+#[path = "01_fetch.rs"]
+mod fetch;
+#[path = "10_find_coordinator.rs"]
+mod find_coordinator;
+#[path = "22_init_producer_id.rs"]
+mod init_producer_id;
+#[path = "02_list_offsets.rs"]
+mod list_offsets;
+#[path = "03_metadata.rs"]
+mod metadata;
+#[path = "00_produce.rs"]
+mod produce;
+
+use super::core::{Context, Step};
+use super::state::State;
+use crate::messages::{AnyRequest, ApiKey};
+
+pub(super) use fetch::Fetching;
+pub(super) use produce::Checked;
+
+/// What is served.
+pub(super) const SERVED: [ApiKey; 11] = [
+    ApiKey::PRODUCE,
+    ApiKey::FETCH,
+    ApiKey::LIST_OFFSETS,
+    ApiKey::METADATA,
+    ApiKey::FIND_COORDINATOR,
+    ApiKey::SASL_HANDSHAKE,
+    ApiKey::API_VERSIONS,
+    ApiKey::CREATE_TOPICS,
+    ApiKey::DELETE_TOPICS,
+    ApiKey::INIT_PRODUCER_ID,
+    ApiKey::SASL_AUTHENTICATE,
+];
+
+/// What a handler came to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The call is over, or somebody else's.
+    Done(Step),
+    /// There is not enough to read yet.
+    Fetching(Box<Fetching>),
+}
+
+/// Checks what can be checked of a request by its bytes alone.
+pub(super) fn check(request: &AnyRequest, version: i16) -> Checked {
+    match request {
+        AnyRequest::Produce(request) => produce::check(request, version),
+        _ => Checked::default(),
+    }
+}
+
+/// Answers a request.
+pub(super) fn handle(state: &mut State, context: Context, request: AnyRequest, checked: Checked) -> Outcome {
+    let step = match request {
+        AnyRequest::Produce(request) => produce::handle(state, context, request, checked),
+        AnyRequest::Fetch(request) => return fetch::handle(state, context, &request),
+        AnyRequest::ListOffsets(request) => Step::respond(list_offsets::handle(state, context, &request)),
+        AnyRequest::Metadata(request) => Step::respond(metadata::handle(state, context, &request)),
+        AnyRequest::FindCoordinator(request) => {
+            Step::respond(find_coordinator::handle(state, context, request))
+        }
+        AnyRequest::ApiVersions(request) => Step::respond(api_versions::handle(state, context, &request)),
+        AnyRequest::CreateTopics(request) => Step::respond(create_topics::handle(state, &request)),
+        AnyRequest::DeleteTopics(request) => Step::respond(delete_topics::handle(state, context, request)),
+        AnyRequest::InitProducerId(request) => {
+            Step::respond(init_producer_id::handle(state, context, &request))
+        }
+        request @ (AnyRequest::SaslHandshake(_) | AnyRequest::SaslAuthenticate(_)) => {
+            Step::Authenticate(Box::new(request))
+        }
+    };
+    Outcome::Done(step)
+}

@@ -1,0 +1,239 @@
+//! The log of one partition: record batches in order, in memory, each as it came but for its offset and leader epoch.
+//!
+//! A batch is kept as one piece of its own, so that a large one goes from here to the socket uncopied and a small one does
+//! not keep the request alive that it came in. Offsets are contiguous: nothing is compacted here.
+
+mod producers;
+
+use crate::messages::{LeaderEpoch, ProducerId};
+use crate::records::{Batch, Compression, Decompressor, RecordsError};
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+pub(super) use producers::{Appended, Producers, Sequence, Verdict, last_sequence};
+
+/// A partition's records and what the broker remembers beside them.
+#[derive(Debug)]
+pub(super) struct Log {
+    batches: VecDeque<Stored>,
+    start_offset: i64,
+    end_offset: i64,
+    bytes: usize,
+    /// Where each leader epoch begins, ascending (KIP-101).
+    epochs: Vec<(LeaderEpoch, i64)>,
+    pub(super) producers: Producers,
+}
+
+/// A batch in the log.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) base_offset: i64,
+    pub(super) last_offset: i64,
+    pub(super) max_timestamp: i64,
+    pub(super) leader_epoch: LeaderEpoch,
+    pub(super) codec: Compression,
+    pub(super) frame: Bytes,
+}
+
+/// Batches behind one another, as a fetch takes them: which, and how many bytes they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Run {
+    batches: Range<usize>,
+    pub(super) bytes: usize,
+}
+
+/// A record that was looked for by its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) offset: i64,
+    pub(super) timestamp: i64,
+    pub(super) leader_epoch: LeaderEpoch,
+}
+
+impl Log {
+    /// An empty log whose leader starts with `epoch`.
+    pub(super) fn new(epoch: LeaderEpoch) -> Log {
+        Log {
+            batches: VecDeque::new(),
+            start_offset: 0,
+            end_offset: 0,
+            bytes: 0,
+            epochs: vec![(epoch, 0)],
+            producers: Producers::default(),
+        }
+    }
+
+    /// The first offset that can be read.
+    pub(super) fn start_offset(&self) -> i64 {
+        self.start_offset
+    }
+
+    /// The offset that the next record gets; the high watermark too, as every in-sync replica is this very log.
+    pub(super) fn end_offset(&self) -> i64 {
+        self.end_offset
+    }
+
+    /// The offset up to which every transaction is decided.
+    pub(super) fn last_stable_offset(&self) -> i64 {
+        self.end_offset
+    }
+
+    /// The batches, oldest first.
+    pub(super) fn batches(&self) -> impl Iterator<Item = &Stored> {
+        self.batches.iter()
+    }
+
+    /// Appends a batch, and answers with the offset of its first record. With `append_time` (milliseconds since 1970) the
+    /// records get that as their time.
+    ///
+    /// # Errors
+    /// The log would end beyond the last offset there is.
+    pub(super) fn append(
+        &mut self,
+        batch: &Batch,
+        epoch: LeaderEpoch,
+        append_time: Option<i64>,
+    ) -> Result<i64, RecordsError> {
+        let base_offset = self.end_offset;
+        let frame = batch.numbered(base_offset, epoch.0, append_time)?;
+        let last_offset = base_offset.saturating_add(i64::from(batch.header().last_offset_delta));
+        if self.epochs.last().is_none_or(|(last, _)| *last < epoch) {
+            self.epochs.push((epoch, base_offset));
+        }
+        self.bytes = self.bytes.saturating_add(frame.len());
+        self.end_offset = last_offset.saturating_add(1);
+        self.batches.push_back(Stored {
+            base_offset,
+            last_offset,
+            max_timestamp: append_time.unwrap_or(batch.header().max_timestamp),
+            leader_epoch: epoch,
+            codec: batch.compression(),
+            frame,
+        });
+        Ok(base_offset)
+    }
+
+    /// Drops the oldest batches while what is left holds at least `keep_bytes` (`retention.bytes`); the newest stays.
+    pub(super) fn retain_bytes(&mut self, keep_bytes: usize) {
+        while self.batches.len() > 1 {
+            let Some(oldest) = self.batches.front().map(|batch| batch.frame.len()) else { return };
+            let left = self.bytes.saturating_sub(oldest);
+            if left < keep_bytes {
+                return;
+            }
+            self.bytes = left;
+            self.batches.pop_front();
+            self.start_offset = self.batches.front().map_or(self.end_offset, |batch| batch.base_offset);
+        }
+    }
+
+    /// What a fetch at `offset` may have: whole batches below `end`, in at most `max_bytes`; the first even if it is larger
+    /// when `at_least_one`. Empty when nothing is there or fits.
+    pub(super) fn run(&self, offset: i64, end: i64, max_bytes: usize, at_least_one: bool) -> Run {
+        let first = self.index_of(offset);
+        let mut run = Run { batches: first..first, bytes: 0 };
+        for batch in self.batches.range(first.min(self.batches.len())..) {
+            let bytes = run.bytes.saturating_add(batch.frame.len());
+            let fits = bytes <= max_bytes || (at_least_one && run.batches.is_empty());
+            if batch.last_offset >= end || !fits {
+                break;
+            }
+            run.bytes = bytes;
+            run.batches.end = run.batches.end.saturating_add(1);
+        }
+        run
+    }
+
+    /// The bytes of a run: uncopied when it is one batch.
+    pub(super) fn read(&self, run: &Run) -> Bytes {
+        let mut batches = self.of(run);
+        match (batches.next(), batches.next()) {
+            (None, _) => Bytes::new(),
+            (Some(only), None) => only.frame.clone(),
+            (Some(_), Some(_)) => {
+                let mut set = BytesMut::with_capacity(run.bytes);
+                self.of(run).for_each(|batch| set.extend_from_slice(&batch.frame));
+                set.freeze()
+            }
+        }
+    }
+
+    /// Whether a batch of the run was compressed with `codec`.
+    pub(super) fn has_codec(&self, run: &Run, codec: Compression) -> bool {
+        self.of(run).any(|batch| batch.codec == codec)
+    }
+
+    fn of(&self, run: &Run) -> impl Iterator<Item = &Stored> {
+        let end = run.batches.end.min(self.batches.len());
+        self.batches.range(run.batches.start.min(end)..end)
+    }
+
+    /// The index of the batch that holds `offset`, or of the next one.
+    fn index_of(&self, offset: i64) -> usize {
+        self.batches.partition_point(|batch| batch.last_offset < offset)
+    }
+
+    /// The newest leader epoch, and that of the first record.
+    pub(super) fn newest_epoch(&self) -> LeaderEpoch {
+        self.epochs.last().map_or(LeaderEpoch::NONE, |(epoch, _)| *epoch)
+    }
+
+    /// The leader epoch at the log's start.
+    pub(super) fn oldest_epoch(&self) -> LeaderEpoch {
+        let begun = self.epochs.iter().take_while(|(_, start)| *start <= self.start_offset);
+        begun.last().map_or(LeaderEpoch::NONE, |(epoch, _)| *epoch)
+    }
+
+    /// The largest epoch that is not above `asked`, and the offset where it ends: up to there a client that read with
+    /// `asked` and this log agree (KIP-101, KIP-320). `None` when `asked` is newer than all that is known.
+    pub(super) fn end_of_epoch(&self, asked: LeaderEpoch) -> Option<(LeaderEpoch, i64)> {
+        if asked == self.newest_epoch() {
+            return Some((asked, self.end_offset));
+        }
+        let above = self.epochs.partition_point(|(epoch, _)| *epoch <= asked);
+        let (_, end) = self.epochs.get(above)?;
+        let epoch = above.checked_sub(1).and_then(|floor| self.epochs.get(floor)).map_or(asked, |(e, _)| *e);
+        Some((epoch, *end))
+    }
+
+    /// The first record at `timestamp` or later.
+    pub(super) fn find_timestamp(&self, timestamp: i64) -> Option<Found> {
+        self.batches
+            .iter()
+            .filter(|batch| batch.max_timestamp >= timestamp)
+            .find_map(|batch| batch.find(|record| record >= timestamp))
+    }
+
+    /// The first record with the largest timestamp.
+    pub(super) fn find_max_timestamp(&self) -> Option<Found> {
+        let newest = self.batches.iter().map(|batch| batch.max_timestamp).max()?;
+        let batch = self.batches.iter().find(|batch| batch.max_timestamp == newest)?;
+        batch.find(|record| record == newest)
+    }
+}
+
+impl Stored {
+    fn find(&self, wanted: impl Fn(i64) -> bool) -> Option<Found> {
+        let batch = self.open()?;
+        let record = batch.records().find(|record| wanted(record.timestamp()))?;
+        let (offset, timestamp) = (record.offset(), record.timestamp());
+        Some(Found { offset, timestamp, leader_epoch: self.leader_epoch })
+    }
+
+    /// The batch again; it was checked before it was appended.
+    pub(super) fn open(&self) -> Option<Batch> {
+        let mut decompressor = Decompressor::new(usize::MAX);
+        Batch::open(self.frame.clone(), 0, &mut decompressor).ok()
+    }
+
+    /// Whose batch it is, [`ProducerId::NONE`] for nobody's.
+    pub(super) fn producer_id(&self) -> ProducerId {
+        const PRODUCER_ID_AT: usize = 43;
+        let bytes = self.frame.get(PRODUCER_ID_AT..).and_then(<[u8]>::first_chunk);
+        bytes.map_or(ProducerId::NONE, |bytes| ProducerId(i64::from_be_bytes(*bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! What a partition remembers of idempotent producers (KIP-98): the epoch and the last five batches of each, by which a
+//! batch that comes again is told from one that is missing.
+//!
+//! The rules are those of `ProducerAppendInfo` and `ProducerStateEntry` in Kafka 4.3. Above all, a producer that is not
+//! remembered may begin with any sequence number (retention may have taken what it wrote, KIP-360), so UNKNOWN_PRODUCER_ID,
+//! which older brokers answered here, is never answered.
+
+use crate::messages::{ErrorCode, ProducerEpoch, ProducerId};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Batches of a producer that are remembered: as many as may be in flight at once.
+const REMEMBERED_BATCHES: usize = 5;
+/// Producers that a partition remembers; the one that was silent longest goes first.
+const MAX_PRODUCERS: usize = 10_000;
+/// How long a silent producer is remembered (Kafka's `producer.id.expiration.ms`).
+const EXPIRATION_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The producers of one partition.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Producers {
+    by_id: BTreeMap<ProducerId, Producer>,
+}
+
+#[derive(Debug)]
+struct Producer {
+    epoch: ProducerEpoch,
+    /// Oldest first, never empty.
+    batches: VecDeque<Appended>,
+    last_seen_ms: i64,
+}
+
+/// Where a batch of an idempotent producer belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::broker) struct Sequence {
+    pub(in crate::broker) producer_id: ProducerId,
+    pub(in crate::broker) epoch: ProducerEpoch,
+    pub(in crate::broker) first: i32,
+    pub(in crate::broker) last: i32,
+}
+
+/// A batch that was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::broker) struct Appended {
+    pub(in crate::broker) first: i32,
+    pub(in crate::broker) last: i32,
+    pub(in crate::broker) base_offset: i64,
+    /// The time that was answered, -1 unless the topic has the time of appending.
+    pub(in crate::broker) append_time_ms: i64,
+}
+
+/// What is to be done with a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::broker) enum Verdict {
+    /// Append it.
+    Append,
+    /// It is there already.
+    Duplicate(Appended),
+    /// Refuse it, and why.
+    Refuse(ErrorCode, String),
+}
+
+impl Producers {
+    /// Judges a batch.
+    pub(in crate::broker) fn check(&self, batch: Sequence) -> Verdict {
+        let Some(producer) = self.by_id.get(&batch.producer_id) else { return Verdict::Append };
+        let Sequence { producer_id, epoch, first, last } = batch;
+        if epoch < producer.epoch {
+            let text = format!(
+                "the epoch {epoch} of producer {producer_id} is smaller than the last seen epoch {}",
+                producer.epoch
+            );
+            return Verdict::Refuse(ErrorCode::INVALID_PRODUCER_EPOCH, text);
+        }
+        if epoch > producer.epoch {
+            return if first == 0 { Verdict::Append } else { out_of_order(batch, "0, as its epoch is new") };
+        }
+        if let Some(old) = producer.batches.iter().find(|old| old.first == first && old.last == last) {
+            return Verdict::Duplicate(*old);
+        }
+        match producer.batches.back().map(|newest| following(newest.last)) {
+            Some(expected) if expected != first => out_of_order(batch, &expected.to_string()),
+            _ => Verdict::Append,
+        }
+    }
+
+    /// Remembers a batch that was appended at `now_ms`.
+    pub(in crate::broker) fn remember(&mut self, batch: Sequence, appended: Appended, now_ms: i64) {
+        if !self.by_id.contains_key(&batch.producer_id) {
+            self.make_room(now_ms);
+        }
+        let producer = self.by_id.entry(batch.producer_id).or_insert_with(|| Producer {
+            epoch: batch.epoch,
+            batches: VecDeque::with_capacity(REMEMBERED_BATCHES),
+            last_seen_ms: now_ms,
+        });
+        producer.last_seen_ms = now_ms;
+        if producer.epoch != batch.epoch {
+            producer.epoch = batch.epoch;
+            producer.batches.clear();
+        }
+        if producer.batches.len() >= REMEMBERED_BATCHES {
+            producer.batches.pop_front();
+        }
+        producer.batches.push_back(appended);
+    }
+
+    fn make_room(&mut self, now_ms: i64) {
+        if self.by_id.len() < MAX_PRODUCERS {
+            return;
+        }
+        let oldest_kept = now_ms.saturating_sub(EXPIRATION_MS);
+        self.by_id.retain(|_, producer| producer.last_seen_ms >= oldest_kept);
+        if self.by_id.len() >= MAX_PRODUCERS {
+            let silent = self.by_id.iter().min_by_key(|(_, producer)| producer.last_seen_ms);
+            if let Some(id) = silent.map(|(id, _)| *id) {
+                self.by_id.remove(&id);
+            }
+        }
+    }
+}
+
+fn out_of_order(batch: Sequence, expected: &str) -> Verdict {
+    let Sequence { producer_id, epoch, first, .. } = batch;
+    let text = format!(
+        "out of order sequence number for producer {producer_id} with epoch {epoch}: {first}, expected {expected}"
+    );
+    Verdict::Refuse(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, text)
+}
+
+/// The sequence number of a batch's last record: they wrap from the largest number to 0.
+pub(in crate::broker) fn last_sequence(first: i32, last_offset_delta: i32) -> i32 {
+    match first.checked_add(last_offset_delta) {
+        Some(last) => last,
+        None => last_offset_delta.wrapping_sub(i32::MAX.wrapping_sub(first)).wrapping_sub(1),
+    }
+}
+
+fn following(sequence: i32) -> i32 {
+    sequence.checked_add(1).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: ProducerId = ProducerId(7);
+
+    fn batch(epoch: i16, first: i32, last: i32) -> Sequence {
+        Sequence { producer_id: ID, epoch: ProducerEpoch(epoch), first, last }
+    }
+
+    fn append(producers: &mut Producers, batch: Sequence, base_offset: i64) {
+        assert_eq!(producers.check(batch), Verdict::Append, "{batch:?}");
+        let Sequence { first, last, .. } = batch;
+        producers.remember(batch, Appended { first, last, base_offset, append_time_ms: -1 }, 0);
+    }
+
+    fn refused(producers: &Producers, batch: Sequence) -> ErrorCode {
+        match producers.check(batch) {
+            Verdict::Refuse(code, _) => code,
+            other => panic!("{batch:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn five_batches_are_known_when_they_come_again_and_no_more() {
+        let mut producers = Producers::default();
+        for n in 0..6 {
+            append(&mut producers, batch(0, n * 10, n * 10 + 9), i64::from(n) * 100);
+        }
+        for n in 1..6 {
+            let Verdict::Duplicate(old) = producers.check(batch(0, n * 10, n * 10 + 9)) else {
+                panic!("batch {n} is no duplicate")
+            };
+            assert_eq!(old.base_offset, i64::from(n) * 100);
+        }
+        assert_eq!(refused(&producers, batch(0, 0, 9)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        assert_eq!(refused(&producers, batch(0, 50, 58)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    }
+
+    #[test]
+    fn a_gap_is_refused_and_the_next_in_line_is_not() {
+        let mut producers = Producers::default();
+        append(&mut producers, batch(0, 0, 0), 0);
+        assert_eq!(refused(&producers, batch(0, 2, 2)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        append(&mut producers, batch(0, 1, 4), 1);
+    }
+
+    #[test]
+    fn an_unknown_producer_begins_where_it_likes() {
+        append(&mut Producers::default(), batch(3, 1_000, 1_004), 0);
+    }
+
+    #[test]
+    fn a_new_epoch_begins_at_0_and_fences_the_old() {
+        let mut producers = Producers::default();
+        append(&mut producers, batch(1, 0, 4), 0);
+        assert_eq!(refused(&producers, batch(2, 5, 6)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        append(&mut producers, batch(2, 0, 4), 5);
+        assert_eq!(refused(&producers, batch(1, 5, 6)), ErrorCode::INVALID_PRODUCER_EPOCH);
+        assert!(matches!(producers.check(batch(2, 0, 4)), Verdict::Duplicate(old) if old.base_offset == 5));
+    }
+
+    #[test]
+    fn sequence_numbers_wrap_to_0() {
+        assert_eq!(last_sequence(5, 3), 8);
+        assert_eq!(last_sequence(i32::MAX, 0), i32::MAX);
+        assert_eq!(last_sequence(i32::MAX, 1), 0);
+        assert_eq!(last_sequence(i32::MAX - 1, 3), 1);
+        let mut producers = Producers::default();
+        append(&mut producers, batch(0, i32::MAX - 1, 1), 0);
+        append(&mut producers, batch(0, 2, 2), 4);
+        let mut producers = Producers::default();
+        append(&mut producers, batch(0, i32::MAX, i32::MAX), 0);
+        append(&mut producers, batch(0, 0, 0), 1);
+    }
+
+    #[test]
+    fn the_producer_that_was_silent_longest_is_forgotten_first() {
+        let mut producers = Producers::default();
+        for id in 0..=10_000 {
+            let batch = Sequence { producer_id: ProducerId(id), ..batch(0, 0, 0) };
+            let appended = Appended { first: 0, last: 0, base_offset: id, append_time_ms: -1 };
+            producers.remember(batch, appended, id);
+        }
+        assert_eq!(producers.by_id.len(), 10_000);
+        assert!(!producers.by_id.contains_key(&ProducerId(0)));
+        assert!(producers.by_id.contains_key(&ProducerId(1)));
+    }
+}

@@ -1,0 +1,122 @@
+use super::*;
+use crate::records::{BatchBuilder, Compressor, Stamp};
+
+/// A batch with one record for each of these times.
+fn batch(timestamps: &[i64], codec: Compression) -> Batch {
+    let mut builder = BatchBuilder::with_capacity(1024);
+    for timestamp in timestamps {
+        builder.append(*timestamp, Some(b"key"), Some(b"value"), []).unwrap();
+    }
+    let mut closed = builder.close().unwrap();
+    closed.compress(&mut Compressor::new(codec, None).unwrap()).unwrap();
+    let sealed = closed.seal(Stamp::NONE);
+    Batch::open(sealed.bytes().clone(), 0, &mut Decompressor::new(1 << 20)).unwrap()
+}
+
+fn log_of(batches: &[&[i64]]) -> Log {
+    let mut log = Log::new(LeaderEpoch(0));
+    for timestamps in batches {
+        log.append(&batch(timestamps, Compression::None), LeaderEpoch(0), None).unwrap();
+    }
+    log
+}
+
+fn offsets(log: &Log, run: &Run) -> Vec<(i64, i64)> {
+    crate::records::Batches::new(log.read(run))
+        .map(|batch| batch.map(|batch| (batch.base_offset(), batch.last_offset())).unwrap())
+        .collect()
+}
+
+#[test]
+fn batches_get_offsets_and_epochs_in_place_and_keep_their_codec() {
+    let mut log = Log::new(LeaderEpoch(0));
+    for (codec, epoch) in [(Compression::None, 0), (Compression::Gzip, 0), (Compression::Lz4, 3)] {
+        log.append(&batch(&[1, 2], codec), LeaderEpoch(epoch), None).unwrap();
+    }
+    assert_eq!((log.start_offset(), log.end_offset()), (0, 6));
+    let run = log.run(0, 6, usize::MAX, false);
+    assert_eq!(offsets(&log, &run), [(0, 1), (2, 3), (4, 5)]);
+    let stored: Vec<_> =
+        log.batches().map(|stored| (stored.codec, stored.open().unwrap().leader_epoch())).collect();
+    assert_eq!(stored, [(Compression::None, 0), (Compression::Gzip, 0), (Compression::Lz4, 3)]);
+    assert!(log.has_codec(&run, Compression::Lz4) && !log.has_codec(&run, Compression::Zstd));
+}
+
+#[test]
+fn the_time_of_appending_replaces_the_producers() {
+    let mut log = Log::new(LeaderEpoch(0));
+    log.append(&batch(&[1, 2], Compression::None), LeaderEpoch(0), Some(99)).unwrap();
+    let stored = log.batches().next().unwrap();
+    assert_eq!(stored.max_timestamp, 99);
+    let times: Vec<_> = stored.open().unwrap().records().map(|record| record.timestamp()).collect();
+    assert_eq!(times, [99, 99]);
+}
+
+#[test]
+fn a_run_holds_whole_batches_within_its_limits() {
+    let log = log_of(&[&[1], &[2, 3], &[4]]);
+    let sizes: Vec<usize> = log.batches().map(|stored| stored.frame.len()).collect();
+    let run = |offset, max_bytes, at_least_one| offsets(&log, &log.run(offset, 4, max_bytes, at_least_one));
+    assert_eq!(run(0, usize::MAX, false), [(0, 0), (1, 2), (3, 3)]);
+    assert_eq!(run(0, sizes[0] + sizes[1], false), [(0, 0), (1, 2)]);
+    assert_eq!(run(0, sizes[0] + sizes[1] - 1, false), [(0, 0)]);
+    assert_eq!(run(2, usize::MAX, false), [(1, 2), (3, 3)], "the batch that holds the offset comes whole");
+    assert_eq!(run(0, 1, false), []);
+    assert_eq!(run(0, 0, true), [(0, 0)], "the first batch comes whatever the limit (KIP-74)");
+    assert_eq!(run(4, usize::MAX, true), []);
+    assert_eq!(
+        offsets(&log, &log.run(0, 3, usize::MAX, false)),
+        [(0, 0), (1, 2)],
+        "what ends later is not stable"
+    );
+}
+
+#[test]
+fn one_batch_is_read_uncopied() {
+    let log = log_of(&[&[1], &[2]]);
+    let stored = log.batches().next().unwrap().frame.clone();
+    let read = log.read(&log.run(0, 1, usize::MAX, false));
+    assert_eq!(read.as_ptr(), stored.as_ptr());
+}
+
+#[test]
+fn records_are_found_by_time() {
+    let log = log_of(&[&[10, 30], &[20], &[50, 40]]);
+    let found = |timestamp| log.find_timestamp(timestamp).map(|found| (found.offset, found.timestamp));
+    assert_eq!(found(0), Some((0, 10)));
+    assert_eq!(found(11), Some((1, 30)));
+    assert_eq!(found(31), Some((3, 50)));
+    assert_eq!(found(51), None);
+    let newest = log.find_max_timestamp().unwrap();
+    assert_eq!((newest.offset, newest.timestamp), (3, 50));
+    assert_eq!(Log::new(LeaderEpoch(0)).find_max_timestamp(), None);
+}
+
+#[test]
+fn the_ends_of_epochs_are_those_of_kafka() {
+    let mut log = Log::new(LeaderEpoch(1));
+    let one = batch(&[1], Compression::None);
+    for epoch in [1, 1, 4, 6, 6] {
+        log.append(&one, LeaderEpoch(epoch), None).unwrap();
+    }
+    let end = |epoch| log.end_of_epoch(LeaderEpoch(epoch)).map(|(epoch, end)| (epoch.0, end));
+    assert_eq!(end(0), Some((0, 0)), "before all that is known");
+    assert_eq!(end(1), Some((1, 2)));
+    assert_eq!(end(3), Some((1, 2)), "between two: the older, up to where the newer begins");
+    assert_eq!(end(4), Some((4, 3)));
+    assert_eq!(end(6), Some((6, 5)));
+    assert_eq!(end(7), None);
+    assert_eq!((log.oldest_epoch(), log.newest_epoch()), (LeaderEpoch(1), LeaderEpoch(6)));
+}
+
+#[test]
+fn retention_takes_the_oldest_and_leaves_the_newest() {
+    let mut log = log_of(&[&[1], &[2], &[3]]);
+    let size = log.batches().next().unwrap().frame.len();
+    log.retain_bytes(2 * size);
+    assert_eq!((log.start_offset(), log.end_offset()), (1, 3));
+    log.retain_bytes(size + 1);
+    assert_eq!(log.start_offset(), 1, "less would be left than is to be kept");
+    log.retain_bytes(0);
+    assert_eq!(log.start_offset(), 2, "the newest batch stays");
+}

@@ -1,0 +1,175 @@
+//! Topics and partitions: what there is, where it lies, and who may name it.
+
+use super::core::ConnectionId;
+use super::log::Log;
+use super::topic_config::TopicConfig;
+use crate::messages::{BrokerId, BrokerIds, LeaderEpoch};
+use crate::wire::{Text, Uuid};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest name of a topic.
+const MAX_NAME_LEN: usize = 249;
+
+/// Every topic, by name and by id.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    by_name: BTreeMap<Text, Topic>,
+    names: BTreeMap<Uuid, Text>,
+    partitions: usize,
+}
+
+/// A topic.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) id: Uuid,
+    pub(super) config: TopicConfig,
+    pub(super) partitions: Vec<Partition>,
+}
+
+/// A partition: its place in the cluster and its log.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) leader: BrokerId,
+    pub(super) leader_epoch: LeaderEpoch,
+    pub(super) replicas: BrokerIds,
+    pub(super) isr: BrokerIds,
+    pub(super) log: Log,
+    /// Connections with a fetch that waits for records here.
+    pub(super) watchers: BTreeSet<ConnectionId>,
+}
+
+impl Topics {
+    /// All of them, by ascending name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Text, &Topic)> {
+        self.by_name.iter()
+    }
+
+    pub(super) fn get(&self, name: &[u8]) -> Option<&Topic> {
+        self.by_name.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Topic> {
+        self.by_name.get_mut(name)
+    }
+
+    /// The name that a topic id stands for.
+    pub(super) fn name_of(&self, id: &Uuid) -> Option<&Text> {
+        self.names.get(id)
+    }
+
+    /// Partitions of all topics together.
+    pub(super) fn partition_count(&self) -> usize {
+        self.partitions
+    }
+
+    pub(super) fn insert(&mut self, name: Text, topic: Topic) {
+        self.partitions = self.partitions.saturating_add(topic.partitions.len());
+        self.names.insert(topic.id, name.clone());
+        self.by_name.insert(name, topic);
+    }
+
+    pub(super) fn remove(&mut self, name: &[u8]) -> Option<Topic> {
+        let topic = self.by_name.remove(name)?;
+        self.names.remove(&topic.id);
+        self.partitions = self.partitions.saturating_sub(topic.partitions.len());
+        Some(topic)
+    }
+
+    /// A topic whose name is the same but for `.` and `_`: Kafka refuses that, because names of metrics would collide.
+    pub(super) fn colliding(&self, name: &str) -> Option<&Text> {
+        let plain = |name: &str| name.replace('.', "_");
+        let wanted = plain(name);
+        if !wanted.contains('_') {
+            return None;
+        }
+        self.by_name.keys().find(|other| other.as_str() != name && plain(other) == wanted)
+    }
+}
+
+impl Topic {
+    pub(super) fn partition(&self, index: i32) -> Option<&Partition> {
+        self.partitions.get(usize::try_from(index).ok()?)
+    }
+
+    pub(super) fn partition_mut(&mut self, index: i32) -> Option<&mut Partition> {
+        self.partitions.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+impl Partition {
+    /// An empty partition on these brokers; the first leads.
+    pub(super) fn new(replicas: BrokerIds) -> Partition {
+        Partition {
+            leader: replicas.first().copied().unwrap_or(BrokerId::NONE),
+            leader_epoch: LeaderEpoch(0),
+            isr: replicas.clone(),
+            replicas,
+            log: Log::new(LeaderEpoch(0)),
+            watchers: BTreeSet::new(),
+        }
+    }
+}
+
+/// What is wrong with the name of a topic, in Kafka's words.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let illegal = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    if name.is_empty() {
+        return Err("the topic name is empty".to_owned());
+    }
+    if name == "." || name == ".." {
+        return Err(format!("the topic name cannot be \"{name}\""));
+    }
+    if name.len() > MAX_NAME_LEN {
+        return Err(format!("the topic name is longer than {MAX_NAME_LEN} characters"));
+    }
+    match name.chars().find(|c| illegal(*c)) {
+        Some(c) => Err(format!(
+            "the topic name contains {c:?}: only ASCII letters and digits, '.', '_' and '-' are legal"
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topics(names: &[&str]) -> Topics {
+        let mut topics = Topics::default();
+        for (n, name) in (1u8..).zip(names) {
+            let partitions = vec![Partition::new([BrokerId(1)].into())];
+            let id = Uuid::from_bytes([n; 16]);
+            topics.insert((*name).into(), Topic { id, config: TopicConfig::default(), partitions });
+        }
+        topics
+    }
+
+    #[test]
+    fn names_are_checked_as_kafka_does() {
+        for name in ["a", "Orders.v2_x-1", &"x".repeat(249)] {
+            assert_eq!(check_name(name), Ok(()));
+        }
+        for name in ["", ".", "..", "a b", "ü", "a/b", "a\0", &"x".repeat(250)] {
+            check_name(name).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_topic_is_found_by_name_and_by_id_until_it_is_gone() {
+        let mut topics = topics(&["a", "b"]);
+        let id = topics.get(b"b").unwrap().id;
+        assert_eq!(topics.name_of(&id).map(Text::as_str), Some("b"));
+        assert_eq!(topics.partition_count(), 2);
+        topics.remove(b"b").unwrap();
+        assert!(topics.get(b"b").is_none() && topics.name_of(&id).is_none());
+        assert_eq!(topics.partition_count(), 1);
+    }
+
+    #[test]
+    fn names_that_differ_in_dots_and_underscores_only_collide() {
+        let topics = topics(&["a.b_c"]);
+        assert_eq!(topics.colliding("a_b.c").map(Text::as_str), Some("a.b_c"));
+        assert_eq!(topics.colliding("a.b_c"), None);
+        assert_eq!(topics.colliding("abc"), None);
+    }
+}
