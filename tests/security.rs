@@ -62,7 +62,8 @@ async fn stays_out(client: ClientBuilder, kind: ErrorKind, parts: &[&str]) {
 async fn every_mechanism_lets_every_user_in() {
     let kafka = real_kafka!();
     for mechanism in MECHANISMS {
-        // Kafka hashes a password's UTF-8 bytes as they are, and so do we; names are another matter, see below.
+        // Kafka hashes a password's UTF-8 bytes as they are, and so do we; names are another matter, see
+        // below.
         let unicode = if mechanism == "PLAIN" { "user_unicode" } else { "user_scram_unicode" };
         let users = [("user", "password"), (unicode, "password_unicode")];
         for (user, password) in users.map(|(user, password)| (kafka.fact(user), kafka.fact(password))) {

@@ -55,7 +55,8 @@ impl Listen {
         }
     }
 
-    /// The next connection, before any handshake: one slow client does not keep the others waiting. Errors of the system are waited out.
+    /// The next connection, before any handshake: one slow client does not keep the others waiting. Errors of
+    /// the system are waited out.
     ///
     /// # Cancel safety
     /// No connection is lost when the future is dropped.
@@ -83,7 +84,8 @@ impl fmt::Debug for Listen {
 async fn accept_tcp(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            // Without it a small answer waits for the client's delayed acknowledgement. A failure means that the client is gone, which its first read says too.
+            // Without it a small answer waits for the client's delayed acknowledgement. A failure means that
+            // the client is gone, which its first read says too.
             Ok((stream, peer)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "TCP_NODELAY");

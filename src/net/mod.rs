@@ -1,7 +1,7 @@
 //! Sockets: the one layer where tokio's network and rustls occur.
 //!
-//! Everything above asks for a [`dial::Dial`] and gets a stream of bytes that is connected and, where wanted, encrypted; a
-//! simulation hands in one that stays in memory.
+//! Everything above asks for a [`dial::Dial`] and gets a stream of bytes that is connected and, where wanted,
+//! encrypted; a simulation hands in one that stays in memory.
 
 pub mod auth;
 pub mod dial;

@@ -1,4 +1,5 @@
-//! What stands in for [`tls`](super::tls) in a build without any TLS feature: the same names, which nobody can make a value of.
+//! What stands in for [`tls`](super::tls) in a build without any TLS feature: the same names, which nobody
+//! can make a value of.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! A certificate authority made on the spot, for the embedded broker and for tests.
 //!
-//! rcgen writes the certificates; the keys are P-256 and graviola signs, because rcgen's own back ends compile C. Needs the feature `tls` and a
-//! processor that graviola runs on.
+//! rcgen writes the certificates; the keys are P-256 and graviola signs, because rcgen's own back ends
+//! compile C. Needs the feature `tls` and a processor that graviola runs on.
 
 use std::fmt;
 use std::sync::Arc;
@@ -196,8 +196,8 @@ impl rcgen::SigningKey for Key {
     }
 }
 
-/// `PrivateKeyInfo` (RFC 5208) around an `ECPrivateKey` (RFC 5915), with the public key where it is known: some TLS libraries
-/// want it there.
+/// `PrivateKeyInfo` (RFC 5208) around an `ECPrivateKey` (RFC 5915), with the public key where it is known:
+/// some TLS libraries want it there.
 fn pkcs8(scalar: &[u8; SCALAR_BYTES], point: &[u8]) -> Zeroizing<Vec<u8>> {
     /// OBJECT IDENTIFIERs `id-ecPublicKey` and `prime256v1`.
     const ALGORITHM: [u8; 19] =

@@ -22,7 +22,8 @@ pub enum SaslError {
         "the server's SCRAM nonce does not continue the client's: the answer was not made for this login"
     )]
     Nonce,
-    /// The server asks for fewer iterations than protect the password, or for more than anyone should compute.
+    /// The server asks for fewer iterations than protect the password, or for more than anyone should
+    /// compute.
     #[error("the server asks for {found} SCRAM iterations, outside {MIN_ITERATIONS} to {MAX_ITERATIONS}")]
     Iterations {
         /// What the server asked for.
@@ -54,7 +55,8 @@ pub enum SaslError {
         /// Where the broker says that tokens are to be had.
         openid_configuration: Option<String>,
     },
-    /// The mechanism had nothing to do with what it was handed: the peer went on after the end, or the driver erred.
+    /// The mechanism had nothing to do with what it was handed: the peer went on after the end, or the driver
+    /// erred.
     #[error("{mechanism} did not expect {what}")]
     OutOfTurn {
         /// The mechanism's name.

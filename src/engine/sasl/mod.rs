@@ -1,7 +1,7 @@
 //! SASL without I/O: both sides of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER.
 //!
-//! A [`Mechanism`] is one authentication of one connection. Whoever drives it hands in what the broker said and what it was
-//! asked for, and carries out the [`Step`] that comes back:
+//! A [`Mechanism`] is one authentication of one connection. Whoever drives it hands in what the broker said
+//! and what it was asked for, and carries out the [`Step`] that comes back:
 //!
 //! ```text
 //! Input::Start ──► Step::Send(bytes)      into SaslAuthenticate; its answer comes back as Input::Challenge
@@ -10,9 +10,10 @@
 //!              └─► Step::Done             the broker has proved what the mechanism makes it prove
 //! ```
 //!
-//! A re-authentication (KIP-368) is a new mechanism from the same [`Credentials`]. Invariants: no clock, no randomness (the
-//! nonce is an argument), no I/O; nothing here panics on anything a peer sends; `Done` is reached only through the mechanism's own proof;
-//! no secret, nor its base64, is in any `Debug` or error. May import `crate::error` only, and does not need it.
+//! A re-authentication (KIP-368) is a new mechanism from the same [`Credentials`]. Invariants: no clock, no
+//! randomness (the nonce is an argument), no I/O; nothing here panics on anything a peer sends; `Done` is
+//! reached only through the mechanism's own proof; no secret, nor its base64, is in any `Debug` or error. May
+//! import `crate::error` only, and does not need it.
 
 mod error;
 mod oauthbearer;
@@ -39,11 +40,12 @@ pub trait Mechanism: Send + fmt::Debug {
     /// Takes what was asked for by the step before, gives the next step.
     ///
     /// # Errors
-    /// The authentication has failed and the mechanism must not be used again: the broker's message was malformed or proved
-    /// nothing, or the credentials cannot be used with this mechanism.
+    /// The authentication has failed and the mechanism must not be used again: the broker's message was
+    /// malformed or proved nothing, or the credentials cannot be used with this mechanism.
     fn step(&mut self, input: Input<'_>) -> Result<Step, SaslError>;
 
-    /// Why the broker is about to refuse, when the mechanism let it say so before its last message (OAUTHBEARER does). Says more than the error code that ends the exchange.
+    /// Why the broker is about to refuse, when the mechanism let it say so before its last message
+    /// (OAUTHBEARER does). Says more than the error code that ends the exchange.
     fn refusal(&self) -> Option<SaslError> {
         None
     }
@@ -104,7 +106,8 @@ impl fmt::Debug for Secretive {
     }
 }
 
-/// Who to authenticate as, and how: lives as long as the client, makes a [`Mechanism`] for each authentication.
+/// Who to authenticate as, and how: lives as long as the client, makes a [`Mechanism`] for each
+/// authentication.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Credentials {
@@ -115,7 +118,8 @@ pub enum Credentials {
         /// The password.
         password: Zeroizing<String>,
     },
-    /// SCRAM (RFC 5802, RFC 7677): proves the password without showing it, and makes the broker prove that it knows it.
+    /// SCRAM (RFC 5802, RFC 7677): proves the password without showing it, and makes the broker prove that it
+    /// knows it.
     Scram {
         /// SHA-256 or SHA-512.
         hash: ScramHash,

@@ -1,7 +1,7 @@
 //! OAUTHBEARER (RFC 7628), as Kafka speaks it (KIP-255), with the extensions of KIP-342.
 //!
-//! One message carries the token; the broker answers nothing, or a JSON object that says why not, which the client
-//! acknowledges with one byte before the broker fails the exchange.
+//! One message carries the token; the broker answers nothing, or a JSON object that says why not, which the
+//! client acknowledges with one byte before the broker fails the exchange.
 
 use std::fmt;
 use std::time::Duration;
@@ -46,7 +46,8 @@ impl BearerToken {
     /// Adds an extension (KIP-342), which the broker may look at beside the token.
     ///
     /// # Errors
-    /// [`SaslError::Credentials`] when the key is not ASCII letters or is `auth`, or the value has control characters.
+    /// [`SaslError::Credentials`] when the key is not ASCII letters or is `auth`, or the value has control
+    /// characters.
     pub fn extension(mut self, key: impl Into<String>, value: impl Into<String>) -> Result<Self, SaslError> {
         let (key, value) = (key.into(), value.into());
         if !is_extension(&key, &value) {
@@ -123,7 +124,8 @@ impl Mechanism for OAuthBearerClient {
                 self.refusal = Some(refusal_from(json));
                 self.go(ClientState::Acknowledged, Step::Send(Secretive::new(&b"\x01"[..])))
             }
-            // A broker answers the acknowledgement with an error code; one that goes on has refused all the same.
+            // A broker answers the acknowledgement with an error code; one that goes on has refused all the
+            // same.
             (ClientState::Acknowledged, Input::Challenge(_)) => {
                 Err(self.refusal().unwrap_or(SaslError::OutOfTurn { mechanism: NAME, what: "a challenge" }))
             }
@@ -136,7 +138,8 @@ impl Mechanism for OAuthBearerClient {
     }
 }
 
-/// `n,,` (no authorization id, no channel binding), then `auth` and the extensions, each closed by the separator, and one more.
+/// `n,,` (no authorization id, no channel binding), then `auth` and the extensions, each closed by the
+/// separator, and one more.
 fn first_message(token: &BearerToken) -> Secretive {
     let extensions: usize = token.extensions.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
     let mut message = String::with_capacity(token.value.len() + extensions + 32);
@@ -168,7 +171,8 @@ fn refusal_from(json: &[u8]) -> SaslError {
     }
 }
 
-/// Reads a JSON object whose values are all strings: RFC 7628 allows no other, and the crate's JSON is optional. `None` for anything else.
+/// Reads a JSON object whose values are all strings: RFC 7628 allows no other, and the crate's JSON is
+/// optional. `None` for anything else.
 fn flat_json(bytes: &[u8]) -> Option<Vec<(String, String)>> {
     const MAX_FIELDS: usize = 16;
     let mut rest = std::str::from_utf8(bytes).ok()?.trim().strip_prefix('{')?.trim_start();

@@ -1,6 +1,7 @@
 //! PLAIN (RFC 4616): name and password in one message, an empty answer when they are right.
 //!
-//! The message itself comes from the crate `sasl`, which does not look for NUL, the separator; that check is here. The server's side is ours.
+//! The message itself comes from the crate `sasl`, which does not look for NUL, the separator; that check is
+//! here. The server's side is ours.
 
 use std::fmt;
 
@@ -118,7 +119,8 @@ impl fmt::Debug for PlainServer {
     }
 }
 
-/// `[authzid] NUL username NUL password`; as Kafka, an authorization id other than the user's name is refused.
+/// `[authzid] NUL username NUL password`; as Kafka, an authorization id other than the user's name is
+/// refused.
 fn parse(message: &[u8]) -> Result<(String, Zeroizing<String>), SaslError> {
     let malformed = |what| SaslError::Malformed { mechanism: NAME, what };
     let text = std::str::from_utf8(message).map_err(|_| malformed("not UTF-8"))?;

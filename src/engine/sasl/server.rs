@@ -23,7 +23,8 @@ pub trait ServerMechanism: Send + fmt::Debug {
     fn step(&mut self, input: ServerInput<'_>) -> Result<ServerStep, SaslError>;
 }
 
-/// The server's side of the mechanism that a SaslHandshake names, or nothing for a mechanism we do not have. `nonce` is 24 fresh random bytes.
+/// The server's side of the mechanism that a SaslHandshake names, or nothing for a mechanism we do not have.
+/// `nonce` is 24 fresh random bytes.
 pub fn server_mechanism(name: &str, nonce: [u8; 24]) -> Option<Box<dyn ServerMechanism>> {
     match name {
         plain::NAME => Some(Box::new(PlainServer::new())),

@@ -1,8 +1,9 @@
 //! [`Dial`]: an endpoint in, a connected and secured stream of bytes out.
 //!
-//! One trait stands between everything above and the network: [`TcpDial`] for real sockets, [`MemDial`](super::mem::MemDial)
-//! for simulated ones. The deadline is that of the whole set-up of a connection (`socket.connection.setup.timeout.ms`), TLS
-//! handshake included; SASL, above, ends at the same one. May import `config`, `error`, `task`.
+//! One trait stands between everything above and the network: [`TcpDial`] for real sockets,
+//! [`MemDial`](super::mem::MemDial) for simulated ones. The deadline is that of the whole set-up of a
+//! connection (`socket.connection.setup.timeout.ms`), TLS handshake included; SASL, above, ends at the same
+//! one. May import `config`, `error`, `task`.
 
 mod race;
 mod resolve;
@@ -30,8 +31,8 @@ pub trait Dial: Send + Sync + fmt::Debug {
     /// Connects to `endpoint` and secures the connection as its plan says, all of it before `deadline`.
     ///
     /// # Errors
-    /// `Resolve`, `Connect`, `Timeout` and `Disconnected` may pass and are worth a retry after a wait; `Tls` and `Config` need
-    /// a person. All name the endpoint; no byte of Kafka's was sent.
+    /// `Resolve`, `Connect`, `Timeout` and `Disconnected` may pass and are worth a retry after a wait; `Tls`
+    /// and `Config` need a person. All name the endpoint; no byte of Kafka's was sent.
     ///
     /// # Cancel safety
     /// Dropping the future closes whatever was being set up.
@@ -102,10 +103,12 @@ pub enum Security {
 }
 
 impl Security {
-    /// What `security.protocol` and the `ssl.` settings say. Reads certificate files and the system's certificates.
+    /// What `security.protocol` and the `ssl.` settings say. Reads certificate files and the system's
+    /// certificates.
     ///
     /// # Errors
-    /// `Config` when a certificate or key cannot be read or used, when the system trusts nobody, or when no TLS provider runs here.
+    /// `Config` when a certificate or key cannot be read or used, when the system trusts nobody, or when no
+    /// TLS provider runs here.
     pub fn from_config(config: &ClientConfig) -> Result<Self> {
         if config.security_protocol.is_tls() {
             Ok(Self::Tls(TlsClient::new(&config.ssl)?))

@@ -13,8 +13,8 @@ use crate::task;
 /// How long an address is tried alone before the next one is tried beside it; RFC 8305 recommends it.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Puts addresses into the order they are tried in: by chance, so that clients spread over them, and by turns of the
-/// families, so that a network without one of them costs one stagger and not many.
+/// Puts addresses into the order they are tried in: by chance, so that clients spread over them, and by turns
+/// of the families, so that a network without one of them costs one stagger and not many.
 pub(super) fn mix(mut addresses: Vec<SocketAddr>, rng: &mut fastrand::Rng) -> Vec<SocketAddr> {
     rng.shuffle(&mut addresses);
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
@@ -30,8 +30,8 @@ pub(super) fn mix(mut addresses: Vec<SocketAddr>, rng: &mut fastrand::Rng) -> Ve
     }
 }
 
-/// The first of `addresses` that `connect` succeeds with; otherwise what each of them answered. The next address is tried
-/// [`STAGGER`] after the one before, or at once when nothing is left to wait for.
+/// The first of `addresses` that `connect` succeeds with; otherwise what each of them answered. The next
+/// address is tried [`STAGGER`] after the one before, or at once when nothing is left to wait for.
 ///
 /// # Cancel safety
 /// All attempts end when the future is dropped.
@@ -56,7 +56,8 @@ where
             0 => deadline,
             _ => deadline.min(task::after(task::now(), STAGGER)),
         };
-        // Fast failures start the next address at once; while others are still under way there is time to hear them out.
+        // Fast failures start the next address at once; while others are still under way there is time to
+        // hear them out.
         while let Some((address, outcome)) = task::until(next_start, any(&mut running)).await {
             match outcome {
                 Ok(stream) => return Ok((address, stream)),
@@ -147,7 +148,8 @@ mod tests {
         SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, last], 9092))
     }
 
-    /// What an address does when it is connected to: after so many milliseconds, succeed or refuse; or nothing, ever.
+    /// What an address does when it is connected to: after so many milliseconds, succeed or refuse; or
+    /// nothing, ever.
     #[derive(Clone, Copy)]
     enum Host {
         Answers(u64),
@@ -155,7 +157,8 @@ mod tests {
         Silent,
     }
 
-    /// Races hosts 1, 2, .. in this order; gives the winner (or what the error says), when that was known and when each was started, in ms.
+    /// Races hosts 1, 2, .. in this order; gives the winner (or what the error says), when that was known and
+    /// when each was started, in ms.
     async fn race(hosts: &[Host]) -> (Result<u8, String>, u128, Vec<u128>) {
         let start = task::now();
         let started = RefCell::new(Vec::new());

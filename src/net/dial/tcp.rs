@@ -124,7 +124,8 @@ async fn connect(address: SocketAddr, options: SocketOptions) -> io::Result<TcpS
     }
     let stream = socket.connect(address).await?;
     if stream.local_addr()? == stream.peer_addr()? {
-        // The system gave the socket the very port of this machine that it connects to, and TCP let it meet itself.
+        // The system gave the socket the very port of this machine that it connects to, and TCP let it meet
+        // itself.
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     stream.set_nodelay(true)?;

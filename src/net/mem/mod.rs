@@ -1,7 +1,8 @@
-//! A network in memory, for simulated time: names, ports, streams with bounded buffers, and faults on request.
+//! A network in memory, for simulated time: names, ports, streams with bounded buffers, and faults on
+//! request.
 //!
-//! Everything follows the runtime's (paused) clock and a seed, so that a run can be repeated. [`Faults`] are set for an
-//! address and act on its connections at once, also on those that are open.
+//! Everything follows the runtime's (paused) clock and a seed, so that a run can be repeated. [`Faults`] are
+//! set for an address and act on its connections at once, also on those that are open.
 
 mod pipe;
 mod stream;

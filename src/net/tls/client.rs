@@ -45,11 +45,12 @@ struct Current {
 }
 
 impl TlsClient {
-    /// Reads certificates and keys, or the system's certificates, and checks that a handshake can be made with them. Blocks
-    /// for some milliseconds.
+    /// Reads certificates and keys, or the system's certificates, and checks that a handshake can be made
+    /// with them. Blocks for some milliseconds.
     ///
     /// # Errors
-    /// `Config`: something cannot be read or used, the system trusts nobody, or no provider of cryptography runs here.
+    /// `Config`: something cannot be read or used, the system trusts nobody, or no provider of cryptography
+    /// runs here.
     pub fn new(ssl: &Ssl) -> Result<Self> {
         warn_of_danger(ssl);
         let trusts_system = ssl.ca.is_none() && !ssl.dangerous_skip_certificate_verification;
@@ -125,7 +126,8 @@ impl Source {
         }
     }
 
-    /// A file that cannot be read or used, perhaps because it is being replaced, leaves the last good configuration in use.
+    /// A file that cannot be read or used, perhaps because it is being replaced, leaves the last good
+    /// configuration in use.
     fn refreshed(&self) -> Arc<ClientConfig> {
         let Self::Files { settings, current } = self else { return self.last_good() };
         let material = match Material::read(&settings.ssl) {
@@ -208,7 +210,8 @@ impl Settings {
                 ));
             }
         };
-        // Does nothing unless SSLKEYLOGFILE is set, as in browsers and curl: for reading a capture of one's own traffic.
+        // Does nothing unless SSLKEYLOGFILE is set, as in browsers and curl: for reading a capture of one's
+        // own traffic.
         config.key_log = Arc::new(rustls::KeyLogFile::new());
         Ok(config)
     }

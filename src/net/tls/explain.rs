@@ -1,4 +1,5 @@
-//! What went wrong in a handshake, for the person who is woken by it: what the broker did, and what to change.
+//! What went wrong in a handshake, for the person who is woken by it: what the broker did, and what to
+//! change.
 
 use std::fmt;
 use std::io;
@@ -11,7 +12,8 @@ use crate::net::dial::Endpoint;
 
 const ATTEMPT: &str = "TLS handshake";
 
-/// An error of the handshake; `said` is the beginning of what the peer said, `shown` whether the client has a certificate.
+/// An error of the handshake; `said` is the beginning of what the peer said, `shown` whether the client has a
+/// certificate.
 pub(super) fn handshake(endpoint: &Endpoint, shown: bool, error: io::Error, said: &[u8]) -> Error {
     let Some(cause) = rustls_error(&error) else {
         return cut_off(endpoint, error, said);
@@ -256,7 +258,8 @@ impl fmt::Display for Utc {
     }
 }
 
-/// The date of a number of days after 1970-01-01, counted in years that begin in March, so that leap days come last.
+/// The date of a number of days after 1970-01-01, counted in years that begin in March, so that leap days
+/// come last.
 fn civil(days: u64) -> (u64, u64, u64) {
     const DAYS_400_YEARS: u64 = 146_097;
     let days = days + 719_468; // from 0000-03-01

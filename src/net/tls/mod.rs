@@ -1,8 +1,9 @@
 //! TLS through rustls: whom to trust, what to show, and what went wrong in words.
 //!
-//! Host names are always verified, IP addresses against the certificate's IP names; TLS 1.2 at least. Roots are the system's or the given
-//! ones, never both. No process-wide provider is installed: each configuration carries its own ([`provider`]).
-//! Certificate and key files are read again at each connection, so that renewed ones are used without a restart.
+//! Host names are always verified, IP addresses against the certificate's IP names; TLS 1.2 at least. Roots
+//! are the system's or the given ones, never both. No process-wide provider is installed: each configuration
+//! carries its own (`provider.rs`). Certificate and key files are read again at each connection, so that
+//! renewed ones are used without a restart.
 
 mod client;
 mod explain;

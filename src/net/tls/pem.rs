@@ -1,4 +1,4 @@
-//! Certificates and keys out of PEM text; key material is overwritten when it is let go.
+//! Certificates and keys out of PEM text, which is overwritten when it is let go.
 
 use std::fs;
 use std::io;
@@ -22,7 +22,8 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Reads `pem`, which `setting` named. A directory is read as all its files one after another, as for `ssl.ca.location`.
+    /// Reads `pem`, which `setting` named. A directory is read as all its files one after another, as for
+    /// `ssl.ca.location`.
     pub(super) fn read(setting: &str, pem: &Pem) -> Result<Self> {
         match pem {
             Pem::Text(text) => Ok(Self {
@@ -49,7 +50,8 @@ impl Text {
         Ok(found)
     }
 
-    /// The first private key in it: PKCS#8, PKCS#1 (RSA) or SEC1 (EC).
+    /// The first private key in it: PKCS#8, PKCS#1 (RSA) or SEC1 (EC). rustls takes the decoded key over and keeps
+    /// it; the text that it came from is this module's to overwrite.
     pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>> {
         if self.contains("BEGIN ENCRYPTED PRIVATE KEY") || self.contains("Proc-Type: 4,ENCRYPTED") {
             return Err(Error::config(format!(

@@ -1,7 +1,8 @@
 //! Which cryptography rustls is handed.
 //!
-//! Who turns on `tls-aws-lc-rs` or `tls-ring` has decided for C and gets it, in this order. Otherwise graviola, where the processor has what it needs: it panics where
-//! it does not, so that is looked at first. Otherwise the portable one, when it was built in; otherwise an error that says what to build in.
+//! Who turns on `tls-aws-lc-rs` or `tls-ring` has decided for C and gets it, in this order. Otherwise
+//! graviola, where the processor has what it needs: it panics where it does not, so that is looked at first.
+//! Otherwise the portable one, when it was built in; otherwise an error that says what to build in.
 
 use std::sync::Arc;
 

@@ -19,7 +19,8 @@ use crate::task;
 pub struct TlsServer(Arc<ServerConfig>);
 
 impl TlsServer {
-    /// Shows `certificate` (and those that lead to its CA); with `client_ca`, each client must show one that is signed by it.
+    /// Shows `certificate` (and those that lead to its CA); with `client_ca`, each client must show one that
+    /// is signed by it.
     ///
     /// # Errors
     /// `Config`: something cannot be read or used, or no provider of cryptography runs here.

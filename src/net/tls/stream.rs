@@ -75,7 +75,8 @@ impl<S: Stream> AsyncWrite for FirstBytes<S> {
     }
 }
 
-/// Puts rustls's errors after the handshake into words: with TLS 1.3 a broker that misses or refuses a client's certificate says so only in answer to the first bytes.
+/// Puts rustls's errors after the handshake into words: with TLS 1.3 a broker that misses or refuses a
+/// client's certificate says so only in answer to the first bytes.
 pub(super) struct Explained<S> {
     inner: S,
     endpoint: Endpoint,

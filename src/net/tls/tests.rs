@@ -260,7 +260,8 @@ async fn a_handshake_that_is_cut_says_so() {
     }
 }
 
-/// Whatever a peer answers, the handshake ends in an error with a kind of its own, and long before the deadline.
+/// Whatever a peer answers, the handshake ends in an error with a kind of its own, and long before the
+/// deadline.
 #[tokio::test(start_paused = true)]
 async fn no_garbage_is_taken_for_a_broker() {
     let client = TlsClient::new(&trusting(&Authority::new("test CA").unwrap())).unwrap();

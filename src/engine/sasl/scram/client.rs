@@ -51,7 +51,8 @@ impl ScramClient {
         Ok(Self { hash, nonce, first_bare, state: State::Start { password } })
     }
 
-    /// Tells the broker to look for a delegation token of this name, not for a user (`ScramExtensions` in Kafka).
+    /// Tells the broker to look for a delegation token of this name, not for a user (`ScramExtensions` in
+    /// Kafka).
     pub(in super::super) fn with_token_auth(mut self) -> Self {
         self.first_bare.push_str(",tokenauth=true");
         self
@@ -127,7 +128,8 @@ impl Mechanism for ScramClient {
         }
     }
 
-    /// `ScramMessages` of Apache Kafka has no room for other names, in spite of the RFC, and its broker only says that they are wrong.
+    /// `ScramMessages` of Apache Kafka has no room for other names, in spite of the RFC, and its broker only
+    /// says that they are wrong.
     fn refusal(&self) -> Option<SaslError> {
         let unread = matches!(self.state, State::AwaitFirst { .. }) && !self.first_bare.is_ascii();
         unread.then(|| SaslError::Refused {

@@ -49,8 +49,8 @@ impl<'a> Parts<'a> {
         self.rest.unwrap_or_default()
     }
 
-    /// What follows the known parts: optional extensions are skipped, as the RFC asks, anything else is refused.
-    /// Kafka's own have names of more than one letter (`tokenauth`, KIP-48).
+    /// What follows the known parts: optional extensions are skipped, as the RFC asks, anything else is
+    /// refused. Kafka's own have names of more than one letter (`tokenauth`, KIP-48).
     pub(super) fn skip_extensions(mut self) -> Result<(), SaslError> {
         while let Some(part) = self.raw() {
             match part.split_once('=') {

@@ -1,8 +1,8 @@
 //! SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802, RFC 7677), both sides.
 //!
-//! Kafka's ways: no channel binding, no SASLprep (`ScramFormatter` hashes the password's UTF-8 bytes as they are), and at least
-//! 4,096 iterations (`ScramMechanism`). Ours: at most a million, checked before anything is hashed, and a server that does not
-//! prove that it knows the password is refused.
+//! Kafka's ways: no channel binding, no SASLprep (`ScramFormatter` hashes the password's UTF-8 bytes as they
+//! are), and at least 4,096 iterations (`ScramMechanism`). Ours: at most a million, checked before anything
+//! is hashed, and a server that does not prove that it knows the password is refused.
 
 mod client;
 mod crypto;
@@ -46,7 +46,8 @@ impl ScramHash {
     }
 }
 
-/// A password to hash, as [`super::Step::Derive`] asks for it: plain data, so that whoever drives the mechanism chooses the thread.
+/// A password to hash, as [`super::Step::Derive`] asks for it: plain data, so that whoever drives the
+/// mechanism chooses the thread.
 pub struct Derive {
     hash: ScramHash,
     password: Zeroizing<String>,
