@@ -329,3 +329,23 @@ fn with_suites(provider: &Arc<CryptoProvider>, ssl: &Ssl) -> Result<Arc<CryptoPr
 fn suite_name(suite: &rustls::SupportedCipherSuite) -> String {
     format!("{:?}", suite.suite())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_trusts_nobody_is_told_with_the_ways_out() {
+        let text = no_system_roots(Vec::new()).to_string();
+        for way_out in ["ca-certificates", "ssl.ca.location", "`webpki-roots`"] {
+            assert!(text.contains(way_out), "{text}");
+        }
+    }
+
+    /// Whatever this machine trusts, roots of its own are there only when no CA is given.
+    #[test]
+    fn given_and_system_roots_are_never_mixed() {
+        let ssl = Ssl { ca: Some(Pem::Text("no certificate in here".into())), ..Ssl::default() };
+        assert!(TlsClient::new(&ssl).is_err(), "the system's certificates stood in for a CA that was given");
+    }
+}
