@@ -21,11 +21,21 @@ pub struct ClientBuilder {
     tokens: Option<Arc<dyn TokenProvider>>,
     security: Option<Security>,
     dial: Option<Arc<dyn Dial>>,
+    skips_certificates: bool,
+    skips_host_names: bool,
 }
 
 impl ClientBuilder {
     pub(super) fn new() -> ClientBuilder {
-        ClientBuilder { settings: Settings::new(), fault: None, tokens: None, security: None, dial: None }
+        ClientBuilder {
+            settings: Settings::new(),
+            fault: None,
+            tokens: None,
+            security: None,
+            dial: None,
+            skips_certificates: false,
+            skips_host_names: false,
+        }
     }
 
     /// Starts from these settings; what is set on the builder afterwards counts before them.
@@ -58,20 +68,20 @@ impl ClientBuilder {
     }
 
     /// `sasl.mechanism`, `sasl.username` and `sasl.password`: the mechanism is `PLAIN`, `SCRAM-SHA-256` or
-    /// `SCRAM-SHA-512`.
+    /// `SCRAM-SHA-512`. [`Client::set_credentials`] replaces name and password later.
     pub fn sasl(
-        mut self,
+        self,
         mechanism: &str,
         username: impl Into<String>,
         password: impl Into<Secret>,
     ) -> ClientBuilder {
-        self = self.set("sasl.mechanism", mechanism).set("sasl.username", username);
-        let outcome = self.settings.set_secret("sasl.password", password.into()).err();
-        self.fault = self.fault.or(outcome);
-        self
+        self.set("sasl.mechanism", mechanism)
+            .set("sasl.username", username)
+            .set_secret("sasl.password", password.into())
     }
 
-    /// Authenticates with SASL/OAUTHBEARER and the tokens of `provider`.
+    /// Authenticates with SASL/OAUTHBEARER and the tokens of `provider`, which goes before whatever the settings say of
+    /// tokens.
     pub fn oauth_bearer(mut self, provider: impl TokenProvider + 'static) -> ClientBuilder {
         self.tokens = Some(Arc::new(provider));
         self.set("sasl.mechanism", "OAUTHBEARER")
@@ -85,6 +95,74 @@ impl ClientBuilder {
     /// `ssl.ca.pem`: the authorities to trust, in PEM, instead of the system's.
     pub fn ca_pem(self, pem: impl Into<String>) -> ClientBuilder {
         self.set("ssl.ca.pem", pem)
+    }
+
+    /// `ssl.certificate.location` and `ssl.key.location`: PEM files of the client's certificate (and those that lead to
+    /// its authority) and of its private key. They are read again at each connection: renewed ones need no restart.
+    pub fn client_certificate_files(
+        self,
+        certificate: impl Into<String>,
+        key: impl Into<String>,
+    ) -> ClientBuilder {
+        self.set("ssl.certificate.location", certificate).set("ssl.key.location", key)
+    }
+
+    /// `ssl.certificate.pem` and `ssl.key.pem`: the client's certificate (and those that lead to its authority) and its
+    /// private key, in PEM.
+    pub fn client_certificate_pem(
+        self,
+        certificate: impl Into<String>,
+        key: impl Into<Secret>,
+    ) -> ClientBuilder {
+        self.set("ssl.certificate.pem", certificate).set_secret("ssl.key.pem", key.into())
+    }
+
+    /// `ssl.key.password`: what the client's private key is encrypted with.
+    pub fn key_password(self, password: impl Into<Secret>) -> ClientBuilder {
+        self.set_secret("ssl.key.password", password.into())
+    }
+
+    /// `request.timeout.ms`: how long one request may take. Default: 30 s.
+    pub fn request_timeout(self, timeout: Duration) -> ClientBuilder {
+        self.set_millis("request.timeout.ms", timeout)
+    }
+
+    /// `default.api.timeout.ms`: how long a call of the consumer or the admin client may take, repetitions included.
+    /// Default: 60 s; at least the request's.
+    pub fn api_timeout(self, timeout: Duration) -> ClientBuilder {
+        self.set_millis("default.api.timeout.ms", timeout)
+    }
+
+    /// `socket.connection.setup.timeout.ms`: how long a connection may take to be ready, TLS and SASL included. It doubles
+    /// with each failure in a row, up to `socket.connection.setup.timeout.max.ms`. Default: 10 s.
+    pub fn connection_timeout(self, timeout: Duration) -> ClientBuilder {
+        self.set_millis("socket.connection.setup.timeout.ms", timeout)
+    }
+
+    /// `client.rack`: where this client stands, to read from the nearest replica (KIP-392). Default: not said.
+    pub fn rack(self, rack: impl Into<String>) -> ClientBuilder {
+        self.set("client.rack", rack)
+    }
+
+    /// Takes any certificate for a broker's: anyone on the way can read and change everything, and take the password.
+    ///
+    /// For a broker of one's own that cannot be given a proper certificate, and for nothing else. No setting does this.
+    /// Does not concern a token endpoint, whose certificate is always verified, nor a configuration of
+    /// [`tls_config`](Self::tls_config).
+    pub fn dangerous_skip_certificate_verification(mut self) -> ClientBuilder {
+        self.skips_certificates = true;
+        self
+    }
+
+    /// Takes a trusted certificate for a broker's whatever host it is for: whoever has any certificate of a trusted
+    /// authority can pose as the broker.
+    ///
+    /// For brokers behind a tunnel whose certificate has another name, with an authority of one's own
+    /// ([`ca_file`](Self::ca_file)). No setting does this. Does not concern a token endpoint, nor a configuration of
+    /// [`tls_config`](Self::tls_config).
+    pub fn dangerous_skip_hostname_verification(mut self) -> ClientBuilder {
+        self.skips_host_names = true;
+        self
     }
 
     /// Uses this dialler instead of the network: for simulations.
@@ -113,7 +191,9 @@ impl ClientBuilder {
         if let Some(fault) = self.fault {
             return Err(fault.into());
         }
-        let config = ClientConfig::from_settings(&self.settings)?;
+        let mut config = ClientConfig::from_settings(&self.settings)?;
+        config.ssl.dangerous_skip_certificate_verification |= self.skips_certificates;
+        config.ssl.dangerous_skip_hostname_verification |= self.skips_host_names;
         self.settings.log(&[Concerns::Producer, Concerns::Consumer, Concerns::Admin]);
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -122,8 +202,8 @@ impl ClientBuilder {
             Some(security) if config.security_protocol.is_tls() => security,
             _ => Security::from_config(&config)?,
         };
-        let auth = Auth::new(&config, self.tokens)?;
         let dial = self.dial.unwrap_or_else(|| Arc::new(TcpDial::new(SocketOptions::from_config(&config))));
+        let auth = Auth::new(&config, self.tokens, &dial)?;
         Ok(Client { cluster: Cluster::new(config, dial, security, auth), settings: Arc::new(self.settings) })
     }
 
@@ -158,11 +238,27 @@ impl ClientBuilder {
     }
 }
 
+impl ClientBuilder {
+    fn set_secret(mut self, key: &str, value: Secret) -> ClientBuilder {
+        let outcome = self.settings.set_secret(key, value).err();
+        self.fault = self.fault.or(outcome);
+        self
+    }
+
+    fn set_millis(self, key: &str, duration: Duration) -> ClientBuilder {
+        self.set(key, duration.as_millis().to_string())
+    }
+}
+
 /// How much longer than for one connection `connect` tries.
 const MARGIN: Duration = Duration::from_secs(2);
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("settings", &self.settings)
+            .field("dangerous_skip_certificate_verification", &self.skips_certificates)
+            .field("dangerous_skip_hostname_verification", &self.skips_host_names)
+            .finish_non_exhaustive()
     }
 }

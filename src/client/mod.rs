@@ -9,7 +9,7 @@ pub use builder::ClientBuilder;
 
 use crate::admin::Admin;
 use crate::cluster::Cluster;
-use crate::config::Settings;
+use crate::config::{Secret, Settings};
 use crate::consumer::ConsumerBuilder;
 use crate::error::Result;
 use crate::producer::ProducerBuilder;
@@ -72,6 +72,21 @@ impl Client {
     /// The settings that the client was made with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Replaces user name and password of PLAIN or SCRAM, as when a secret was rotated: they are used from the next
+    /// authentication on, by this client and all that was made from it. Connections that are open stay open; where the
+    /// broker limits sessions (`connections.max.reauth.ms`, KIP-368) they take the new ones before theirs ends. After an
+    /// [`ErrorKind::Authentication`](crate::ErrorKind::Authentication) because of old ones, the next call tries with the new ones.
+    ///
+    /// Tokens of OAUTHBEARER are renewed by their [`TokenProvider`](crate::TokenProvider), certificates in files by
+    /// themselves: neither needs this.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the client uses no user name and password, or
+    /// these cannot be carried by its mechanism; the old ones stay.
+    pub fn set_credentials(&self, username: impl Into<String>, password: impl Into<Secret>) -> Result<()> {
+        self.cluster.set_credentials(username.into(), &password.into())
     }
 
     /// Closes the client: every further call on it, its producers, consumers and admin clients fails, and connections

@@ -14,7 +14,7 @@ mod metadata;
 pub(crate) use call::Reach;
 pub(crate) use link::{Link, Reply};
 
-use crate::config::{ClientConfig, HostPort};
+use crate::config::{ClientConfig, HostPort, Secret};
 use crate::engine::retry::{Backoff, Policy};
 use crate::engine::view::View;
 use crate::error::{Error, ErrorKind, Result};
@@ -148,6 +148,14 @@ impl Cluster {
                 .hint("the broker is not in the cluster's metadata: is it down?"));
         };
         self.shared.link(&peer, lane, deadline).await
+    }
+
+    /// Replaces user name and password from the next authentication on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when they cannot be used; the old ones stay.
+    pub(crate) fn set_credentials(&self, username: String, password: &Secret) -> Result<()> {
+        self.shared.pool.auth().set_credentials(username, password)
     }
 
     /// Refuses every further call. Connections close when nothing is under way on them.

@@ -4,7 +4,7 @@ use super::error::ConfigError;
 use super::jaas::Jaas;
 use super::sasl::{OauthBearer, TokenEndpoint, UnsecuredToken, either};
 use super::settings::Settings;
-use super::value;
+use super::{ssl, value};
 
 /// Reads them. None at all is no error: the program may give tokens itself.
 pub(super) fn from_settings(settings: &Settings, jaas: Option<&Jaas>) -> Result<OauthBearer, ConfigError> {
@@ -68,6 +68,7 @@ fn endpoint(settings: &Settings, jaas: Option<&Jaas>) -> Result<Option<TokenEndp
         client_id: id.map(|id| id.expose().clone()),
         client_secret: secret,
         scope: scope.map(|scope| scope.expose().clone()),
+        ca: ssl::endpoint_ca(settings)?,
         url_encode: settings.flag("sasl.oauthbearer.header.urlencode")?,
         connect_timeout: timeout("sasl.login.connect.timeout.ms")?,
         read_timeout: timeout("sasl.login.read.timeout.ms")?,

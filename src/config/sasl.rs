@@ -1,10 +1,10 @@
 //! [`Sasl`]: how the client authenticates, and where a password may travel unencrypted.
 
-use super::Secret;
 use super::error::ConfigError;
 use super::jaas::{Jaas, LoginModule};
 use super::oauth;
 use super::settings::Settings;
+use super::{Pem, Secret};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -92,9 +92,13 @@ pub struct TokenEndpoint {
     pub scope: Option<String>,
     /// `sasl.oauthbearer.header.urlencode`: id and secret are URL-encoded in the header (KIP-1025). Default: false.
     pub url_encode: bool,
-    /// `sasl.login.connect.timeout.ms`: how long connecting may take. Default: not bounded by itself.
+    /// `https.ca.location` or `https.ca.pem`, names of librdkafka's: whom to trust to be the endpoint, instead of the
+    /// system's certificates. What `ssl.ca.location` says is for brokers only, as in Java and librdkafka.
+    pub ca: Option<Pem>,
+    /// `sasl.login.connect.timeout.ms`: how long connecting may take, TLS included.
+    /// Default: half of `socket.connection.setup.timeout.ms`.
     pub connect_timeout: Option<Duration>,
-    /// `sasl.login.read.timeout.ms`: how long the answer may take. Default: not bounded by itself.
+    /// `sasl.login.read.timeout.ms`: how long the answer may take. Default: half of `socket.connection.setup.timeout.ms`.
     pub read_timeout: Option<Duration>,
 }
 

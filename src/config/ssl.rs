@@ -128,8 +128,13 @@ fn java_store(settings: &Settings, location: &'static str, kind: &str) -> Result
     Ok(file(location))
 }
 
+/// Whom to trust to be an endpoint that hands out tokens.
+pub(super) fn endpoint_ca(settings: &Settings) -> Result<Option<Pem>, ConfigError> {
+    one_of(settings, [file("https.ca.location"), text("https.ca.pem")])
+}
+
 /// The one of these that is set. Of several, the one that was set where it goes before the others.
-fn one_of(settings: &Settings, sources: [Source; 4]) -> Result<Option<Pem>, ConfigError> {
+fn one_of<const N: usize>(settings: &Settings, sources: [Source; N]) -> Result<Option<Pem>, ConfigError> {
     let mut found: Option<(Source, &Secret, &Origin)> = None;
     for source in sources {
         let Some((value, origin)) = settings.secret(source.key) else { continue };
@@ -152,7 +157,7 @@ impl Source {
     /// librdkafka's `probe` stands for the system's certificates.
     fn pem(self, value: &Secret) -> Option<Pem> {
         if self.is_file {
-            let is_probe = self.key == "ssl.ca.location" && value.expose() == "probe";
+            let is_probe = self.key.ends_with(".ca.location") && value.expose() == "probe";
             if is_probe { None } else { Some(Pem::File(PathBuf::from(value.expose()))) }
         } else {
             Some(Pem::Text(value.clone()))

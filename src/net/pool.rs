@@ -116,6 +116,11 @@ impl Pool {
         Ok(handle)
     }
 
+    /// What connections authenticate with.
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
     /// When a broker may be connected to again; `None` when that is at once.
     pub(crate) fn backed_off_until(&self, peer: &Peer) -> Option<Instant> {
         let brokers = lock(&self.brokers);
@@ -159,6 +164,7 @@ impl Pool {
         let late = || Error::new(ErrorKind::Timeout, "connect (socket.connection.setup.timeout.ms)");
         let HostPort { host, port, .. } = &peer.address;
         self.config.may_authenticate_with(host)?;
+        self.auth.ready(setup_deadline).await?;
         let endpoint = Endpoint::new(host.as_str(), *port, self.security.clone());
         let dialled = task::until(setup_deadline, self.dial.dial(&endpoint, setup_deadline)).await;
         let connected = dialled.ok_or_else(late)??;
@@ -173,7 +179,12 @@ impl Pool {
             setup_deadline,
             rng: task::rng(),
         };
-        establish(connected.stream, options, Arc::clone(&self.auth)).await
+        let established = establish(connected.stream, options, Arc::clone(&self.auth)).await;
+        established.inspect_err(|error| {
+            if error.kind() == ErrorKind::Authentication {
+                self.auth.refused();
+            }
+        })
     }
 
     /// Takes note of how a connection ended that had been set up.

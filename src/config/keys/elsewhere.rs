@@ -57,8 +57,6 @@ pub(super) const KEYS: &[Key] = &[
     key("ssl_ca", Kind::Secret, CALLBACK),
     key("ssl.certificate.verify_cb", Kind::Text, CALLBACK),
     key("ssl.ca.certificate.stores", Kind::Text, "the system's certificates are used when none are given"),
-    key("https.ca.location", Kind::Text, "ssl.ca.location holds for every connection"),
-    key("https.ca.pem", Kind::Secret, "ssl.ca.pem holds for every connection"),
     // Kerberos.
     key("sasl.kerberos.service.name", Kind::Text, KERBEROS),
     key("sasl.kerberos.principal", Kind::Text, KERBEROS),

@@ -91,6 +91,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Form { expected: "an http, https or file URL without a user or password in it", check: is_plain_url },
         "Where tokens are to be had (KIP-768).",
     ),
+    Key::new("https.ca.location", Kind::Text, "PEM file of the authorities that the endpoint's certificate is verified against."),
+    Key::new("https.ca.pem", Kind::Secret, "The same authorities, as PEM text."),
     Key::new("sasl.oauthbearer.client.credentials.client.id", Kind::Text, "Who asks for the token (KIP-1258).")
         .also(&["sasl.oauthbearer.client.id"]),
     Key::new("sasl.oauthbearer.client.credentials.client.secret", Kind::Secret, "The asker's secret.")

@@ -98,12 +98,13 @@ fn around(name: &str) -> Vec<(&'static str, &'static str)> {
         "sasl.oauthbearer.token.endpoint.url" => {
             pairs.extend([("security.protocol", "SASL_SSL"), ("sasl.mechanism", "OAUTHBEARER")]);
         }
-        _ if name.starts_with("sasl.") || name.contains("oauthbearer") => pairs.extend([
-            ("security.protocol", "SASL_SSL"),
-            ("sasl.mechanism", "OAUTHBEARER"),
-            ("sasl.oauthbearer.token.endpoint.url", "http://login.example"),
-            ("sasl.oauthbearer.config", "principal=alice"),
-        ]),
+        _ if name.starts_with("sasl.") || name.contains("oauthbearer") || name.starts_with("https.") => pairs
+            .extend([
+                ("security.protocol", "SASL_SSL"),
+                ("sasl.mechanism", "OAUTHBEARER"),
+                ("sasl.oauthbearer.token.endpoint.url", "http://login.example"),
+                ("sasl.oauthbearer.config", "principal=alice"),
+            ]),
         "ssl.truststore.location" => pairs.push(("ssl.truststore.type", "PEM")),
         "ssl.keystore.location" => pairs.push(("ssl.keystore.type", "PEM")),
         "group.remote.assignor" => pairs.push(("group.protocol", "consumer")),
