@@ -13,7 +13,6 @@ use crate::messages::{
     BrokerId, EpochEndOffset, ErrorCode, FetchPartitionResponse, FetchRequest, FetchResponse,
     FetchTopicResponse, IsolationLevel, RecordSet,
 };
-use crate::records::Compression;
 use crate::wire::Text;
 use std::time::{Duration, Instant};
 
@@ -162,9 +161,6 @@ impl Fetching {
         let end = if self.committed_only { log.last_stable_offset() } else { log.end_offset() };
         let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(bytes_left);
         served.run = log.run(wanted.offset, end, max_bytes, at_least_one);
-        if self.version < 10 && log.has_codec(&served.run, Compression::Zstd) {
-            return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
-        }
         Ok(served)
     }
 

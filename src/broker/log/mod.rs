@@ -159,11 +159,6 @@ impl Log {
         }
     }
 
-    /// Whether a batch of the run was compressed with `codec`.
-    pub(super) fn has_codec(&self, run: &Run, codec: Compression) -> bool {
-        self.of(run).any(|batch| batch.codec == codec)
-    }
-
     fn of(&self, run: &Run) -> impl Iterator<Item = &Stored> {
         let end = run.batches.end.min(self.batches.len());
         self.batches.range(run.batches.start.min(end)..end)

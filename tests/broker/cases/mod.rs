@@ -1,0 +1,249 @@
+//! Questions whose answers are those of a real Kafka.
+
+mod fetch;
+mod list_offsets;
+mod produce;
+mod sequences;
+mod sessions;
+mod topics;
+mod versions;
+
+use crate::peer::Peer;
+use crate::real;
+use bytes::Bytes;
+use ottla::broker::Broker;
+use ottla::messages::{
+    Acks, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, ErrorCode, FetchPartition,
+    FetchPartitionResponse, FetchRequest, FetchTopic, InitProducerIdRequest, MetadataRequest,
+    ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceTopic,
+};
+use ottla::wire::{Text, Uuid};
+use std::thread;
+use std::time::Duration;
+
+/// A broker to be asked, embedded or real.
+pub struct Target {
+    address: String,
+    /// Keeps an embedded one alive.
+    _embedded: Option<(tokio::runtime::Runtime, Broker)>,
+}
+
+impl Target {
+    fn embedded() -> Target {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let broker = runtime.block_on(Broker::builder().start()).unwrap();
+        Target { address: broker.bootstrap_servers(), _embedded: Some((runtime, broker)) }
+    }
+
+    fn real(address: &str) -> Target {
+        Target { address: address.to_owned(), _embedded: None }
+    }
+
+    pub fn connect(&self) -> Peer {
+        Peer::connect(&self.address)
+    }
+
+    /// A topic of one partition that nobody else uses.
+    pub fn topic(&self) -> Topic {
+        self.topic_with(1, &[])
+    }
+
+    /// A topic with settings.
+    pub fn topic_with(&self, partitions: i32, configs: &[(&str, &str)]) -> Topic {
+        let name = real::kafka::unique("broker");
+        let mut peer = self.connect();
+        let configs = configs
+            .iter()
+            .map(|(name, value)| CreatableTopicConfig { name: (*name).into(), value: Some((*value).into()) })
+            .collect();
+        let topic = CreatableTopic {
+            name: name.as_str().into(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs,
+            ..Default::default()
+        };
+        let created = peer.ask(7, CreateTopicsRequest { topics: vec![topic], ..Default::default() });
+        assert_eq!(created.topics[0].error_code, ErrorCode::NONE, "{created:?}");
+        let topic = Topic { name: name.into(), id: created.topics[0].topic_id };
+        topic.await_leaders(&mut peer, partitions);
+        topic
+    }
+}
+
+/// A topic by both its names.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    pub name: Text,
+    pub id: Uuid,
+}
+
+impl Topic {
+    /// A real broker takes a moment to lead what the controller has created.
+    fn await_leaders(&self, peer: &mut Peer, partitions: i32) {
+        for _ in 0..200 {
+            let ready = (0..partitions).all(|partition| {
+                let read = peer.ask(12, self.fetch_of(partition, 0));
+                read.responses[0].partitions[0].error_code.is_none()
+            });
+            let known = peer.ask(12, MetadataRequest::topics([self.name.clone()]));
+            if ready && known.topics[0].error_code.is_none() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{self:?} has no leaders");
+    }
+
+    /// A Produce request for partition 0, by name and by id.
+    pub fn produce(&self, records: Bytes) -> ProduceRequest {
+        self.produce_to(0, Some(records))
+    }
+
+    pub fn produce_to(&self, index: i32, records: Option<Bytes>) -> ProduceRequest {
+        let partition = ProducePartition { index, records: records.map(Into::into) };
+        let topic =
+            ProduceTopic { name: self.name.clone(), topic_id: self.id, partition_data: vec![partition] };
+        ProduceRequest { acks: Acks::ALL, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
+    }
+
+    /// A Fetch request for one partition outside of a session, which does not wait.
+    pub fn fetch_of(&self, partition: i32, fetch_offset: i64) -> FetchRequest {
+        let partition =
+            FetchPartition { partition, fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
+        let topic = FetchTopic { topic: self.name.clone(), topic_id: self.id, partitions: vec![partition] };
+        FetchRequest { topics: vec![topic], max_bytes: 1 << 25, ..Default::default() }
+    }
+
+    pub fn fetch(&self, fetch_offset: i64) -> FetchRequest {
+        self.fetch_of(0, fetch_offset)
+    }
+}
+
+impl Peer {
+    /// Produces one batch and takes what is said of it.
+    #[track_caller]
+    pub fn produce(&mut self, version: i16, topic: &Topic, records: Bytes) -> ProducePartitionResponse {
+        let response = self.ask(version, topic.produce(records));
+        response.responses[0].partition_responses[0].clone()
+    }
+
+    /// Produces one batch, which must succeed, and takes its offset.
+    #[track_caller]
+    pub fn append(&mut self, topic: &Topic, records: Bytes) -> i64 {
+        let done = self.produce(12, topic, records);
+        assert_eq!(done.error_code, ErrorCode::NONE, "{done:?}");
+        done.base_offset
+    }
+
+    /// Fetches one partition and takes what is said of it.
+    #[track_caller]
+    pub fn fetch(&mut self, version: i16, request: FetchRequest) -> FetchPartitionResponse {
+        let response = self.ask(version, request);
+        assert_eq!(response.error_code, ErrorCode::NONE);
+        response.responses[0].partitions[0].clone()
+    }
+
+    /// A producer id of its own.
+    pub fn producer_id(&mut self) -> i64 {
+        let request = InitProducerIdRequest { transactional_id: None, ..Default::default() };
+        for _ in 0..200 {
+            let given = self.ask(5, request.clone());
+            if given.error_code.is_none() {
+                return given.producer_id.0;
+            }
+            // A real broker gets its ids from the controller, a block at a time.
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no producer id");
+    }
+}
+
+/// Makes of each case a test on the embedded broker, and one test of all of them on a real Kafka.
+macro_rules! cases {
+    ($($module:ident: $($case:ident),* $(,)?;)*) => {
+        mod embedded {
+            $( mod $module { $(
+                #[test]
+                fn $case() {
+                    super::super::$module::$case(&super::super::Target::embedded());
+                }
+            )* } )*
+        }
+
+        #[test]
+        fn a_real_kafka_answers_alike() {
+            let kafka = real_kafka!();
+            let target = Target::real(kafka.plaintext().split(',').next().unwrap());
+            let mut failed = Vec::new();
+            $( $(
+                let case = std::panic::AssertUnwindSafe(|| $module::$case(&target));
+                if std::panic::catch_unwind(case).is_err() {
+                    failed.push(concat!(stringify!($module), "::", stringify!($case)));
+                }
+            )* )*
+            assert!(failed.is_empty(), "different on a real Kafka: {failed:?}");
+        }
+    };
+}
+
+cases! {
+    produce:
+        batches_get_contiguous_offsets_in_every_version,
+        every_codec_is_taken_and_kept,
+        damaged_batches_are_refused_by_kind,
+        what_clients_may_not_write_is_refused,
+        acks_of_0_are_silent_and_end_the_connection_on_a_fault,
+        other_acks_are_refused,
+        unknown_partitions_are_told,
+        a_batch_above_the_topics_limit_is_too_large,
+        a_compacted_topic_wants_keys,
+        timestamps_out_of_range_are_refused_by_record,
+        the_time_of_appending_is_told_where_the_topic_wants_it,
+        versions_below_3_end_the_connection;
+    sequences:
+        batches_in_order_are_appended_and_duplicates_answered_with_their_offset,
+        a_gap_is_out_of_order,
+        only_five_batches_are_remembered,
+        an_epoch_begins_at_0_and_fences_older_ones,
+        an_unknown_producer_may_begin_anywhere,
+        sequences_wrap;
+    fetch:
+        records_come_back_in_every_version,
+        an_empty_fetch_waits_for_records,
+        an_empty_fetch_ends_when_its_time_is_over,
+        too_few_bytes_are_waited_for,
+        offsets_out_of_range_are_told,
+        a_batch_above_the_limits_comes_whole_when_it_is_the_first,
+        the_limit_of_bytes_holds_over_all_partitions,
+        leader_epochs_are_checked,
+        unknown_topics_are_told_by_name_and_by_id,
+        zstd_is_told_to_old_versions_too;
+    sessions:
+        a_session_tells_only_news,
+        wrong_ids_and_epochs_are_refused,
+        partitions_are_added_and_forgotten;
+    list_offsets:
+        the_ends_and_times_of_a_log,
+        special_timestamps_exist_since_their_versions,
+        partitions_must_not_be_named_twice_or_be_unknown,
+        leader_epochs_are_checked_and_told;
+    topics:
+        a_topic_is_created_described_and_deleted_in_every_version,
+        what_cannot_be_created_is_refused_by_code,
+        assignments_are_checked,
+        to_validate_only_creates_nothing,
+        deletion_is_by_name_or_id_and_checked,
+        metadata_finds_by_id,
+        metadata_of_all_topics_is_asked_for_in_two_ways,
+        a_missing_topic_is_created_only_if_allowed;
+    versions:
+        the_offer_is_that_of_kafka_for_what_is_served,
+        an_apiversions_of_the_future_is_told_what_there_is,
+        odd_software_names_are_refused,
+        what_is_not_served_ends_the_connection,
+        producer_ids_are_unique_and_transactional_ones_fenced,
+        coordinators_are_found_in_every_version,
+        sasl_where_there_is_none_is_out_of_place;
+}
