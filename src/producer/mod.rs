@@ -287,7 +287,11 @@ impl Shared {
         let open = || Completion::new(record.topic.clone(), partition);
         let appended = match batcher.append(topic, partition, entry, now, open) {
             Ok(appended) => appended,
-            Err(Refused::Full) => return Err(Obstacle::Full),
+            Err(Refused::Full) => {
+                // What is queued lingers no longer.
+                self.wake.notify_one();
+                return Err(Obstacle::Full);
+            }
             Err(refused) => {
                 let error = Error::from(refused).topic(record.topic()).partition(partition);
                 return Err(Obstacle::Final(error.sent(Sent::Never)));

@@ -286,6 +286,7 @@ impl<C> Batch<C> {
             content: Content::Open(builder),
             records: 0,
             stamp: None,
+            ordinal: 0,
             created: now,
             not_before: now,
             failures: 0,

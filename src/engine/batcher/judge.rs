@@ -69,7 +69,7 @@ impl<C: Divide> Batcher<C> {
             // The broker knows a higher epoch. No batch of this one will be written any more.
             ErrorCode::INVALID_PRODUCER_EPOCH if self.producer.idempotent && !self.producer.transactional => {
                 if let Some(lane) = self.lanes.get_mut(item.lane) {
-                    lane.sequences.break_off();
+                    lane.sequences.break_off(batch.order);
                 }
                 Fate::Lost(error.into())
             }
@@ -99,7 +99,7 @@ impl<C: Divide> Batcher<C> {
             return Fate::Again(now);
         }
         // A gap, or the broker's memory is gone (retention, unclean election): start again under a higher epoch.
-        lane.sequences.break_off();
+        lane.sequences.break_off(batch.order);
         batch.failures = batch.failures.saturating_add(1);
         batch.attempts = batch.attempts.saturating_add(1);
         if batch.attempts > self.limits.retries {

@@ -17,6 +17,11 @@ pub(super) struct Order {
     pub(super) part: i32,
 }
 
+impl Order {
+    /// Before all others.
+    pub(super) const FIRST: Order = Order { serial: 0, part: 0 };
+}
+
 /// A partition that records were appended to.
 #[derive(Debug)]
 pub(super) struct Lane<C> {
@@ -30,6 +35,8 @@ pub(super) struct Lane<C> {
     /// What was sent and is not answered; its contents travel with the [`Shipment`](super::Shipment).
     pub(super) in_flight: Vec<Batch<C>>,
     pub(super) sequences: Sequences,
+    /// How many batches were numbered.
+    numbered: u64,
     /// Under which broker and time it is found when there is something to send.
     pub(super) due: Option<(BrokerId, Instant)>,
     /// Under which time it is found when something of it is too old.
@@ -47,6 +54,8 @@ pub(super) struct Batch<C> {
     pub(super) records: i32,
     /// Its number, from the first attempt on.
     pub(super) stamp: Option<Stamp>,
+    /// How many batches of the partition had been numbered before it was.
+    pub(super) ordinal: u64,
     /// When its first record was appended: `delivery.timeout.ms` counts from then.
     pub(super) created: Instant,
     /// The pause before the next attempt ends.
@@ -111,6 +120,7 @@ impl<C> Lane<C> {
             queue: VecDeque::new(),
             in_flight: Vec::new(),
             sequences: Sequences::default(),
+            numbered: 0,
             due: None,
             expiry: None,
             usual_len: 0,
@@ -144,12 +154,24 @@ impl<C> Lane<C> {
         }
         match (producer.idempotent, head.stamp) {
             (false, _) => true,
-            (true, None) => self.sequences.may_number(producer, self.in_flight.is_empty()),
+            (true, None) => {
+                self.sequences.may_number(producer, self.in_flight.is_empty()) && self.is_remembered(limits)
+            }
             // A retry waits for those before it. The ones behind it that are in flight will be refused, and wait as well.
             (true, Some(_)) => {
-                self.sequences.may_repeat() && self.in_flight.iter().all(|other| other.order > head.order)
+                self.sequences.may_repeat(head.order)
+                    && self.in_flight.iter().all(|other| other.order > head.order)
             }
         }
+    }
+
+    /// Whether the broker will remember all batches whose fate is open when one more is written: it knows the last few of
+    /// a producer, and tells a repetition of these only. Those in flight may be fewer, when the answers to later ones came
+    /// first, from another broker.
+    fn is_remembered(&self, limits: &Limits) -> bool {
+        let oldest = self.with_number().map(|batch| batch.ordinal).min();
+        let window = u64::try_from(limits.max_in_flight_batches).unwrap_or(u64::MAX);
+        oldest.is_none_or(|oldest| self.numbered.saturating_sub(oldest) < window)
     }
 
     /// Takes the front of the queue, numbered, for sending.
@@ -169,6 +191,8 @@ impl<C> Lane<C> {
         batch.content.close();
         if producer.idempotent && batch.stamp.is_none() {
             batch.stamp = self.sequences.number(producer, batch.records);
+            batch.ordinal = self.numbered;
+            self.numbered = self.numbered.wrapping_add(1);
         }
         let taken = (
             batch.order,
@@ -193,27 +217,28 @@ impl<C> Lane<C> {
 
     /// Whether a batch before this one waits or is in flight.
     pub(super) fn has_earlier(&self, order: Order) -> bool {
-        self.numbered().any(|other| other.order < order)
+        self.with_number().any(|other| other.order < order)
     }
 
     /// Gives a batch up: its number is free, or is a gap.
     pub(super) fn give_up(&mut self, batch: &Batch<C>) {
         if let Some(stamp) = batch.stamp {
-            let is_last = !self.numbered().any(|other| other.order > batch.order);
+            let is_last = !self.with_number().any(|other| other.order > batch.order);
             self.sequences.lost(batch.order, stamp, batch.sent == Sent::Maybe, is_last);
         }
     }
 
     /// Mends the sequence numbers as soon as that can be done.
     pub(super) fn mend(&mut self, producer: &mut Producer) {
-        if self.numbered().next().is_none() {
+        if self.with_number().next().is_none() {
             self.sequences.settle_unresolved();
         }
         if !self.in_flight.is_empty() {
             return;
         }
-        let counts = self.queue.iter().filter(|batch| batch.stamp.is_some()).map(|batch| batch.records);
-        if let Some(stamps) = self.sequences.mend(producer, counts) {
+        let waiting = self.queue.iter().filter(|batch| batch.stamp.is_some());
+        let waiting = waiting.map(|batch| (batch.order, batch.records));
+        if let Some(stamps) = self.sequences.mend(producer, waiting) {
             let numbered = self.queue.iter_mut().filter(|batch| batch.stamp.is_some());
             for (batch, stamp) in numbered.zip(stamps) {
                 batch.stamp = Some(stamp);
@@ -221,7 +246,7 @@ impl<C> Lane<C> {
         }
     }
 
-    fn numbered(&self) -> impl Iterator<Item = &Batch<C>> {
+    fn with_number(&self) -> impl Iterator<Item = &Batch<C>> {
         self.in_flight.iter().chain(&self.queue).filter(|batch| batch.stamp.is_some())
     }
 }

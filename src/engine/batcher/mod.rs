@@ -119,6 +119,8 @@ pub struct Batcher<C> {
     names: BTreeMap<Text, usize>,
     ids: BTreeMap<Uuid, usize>,
     topics: Vec<Topic>,
+    /// The view that the topics are of.
+    view: View,
     lanes: Vec<Lane<C>>,
     outlets: BTreeMap<BrokerId, Outlet>,
     /// Lanes with something queued, by the time at which the oldest is too old.
@@ -178,6 +180,7 @@ impl<C: Divide> Batcher<C> {
             names: BTreeMap::new(),
             ids: BTreeMap::new(),
             topics: Vec::new(),
+            view: View::default(),
             lanes: Vec::new(),
             outlets: BTreeMap::new(),
             expiries: BTreeSet::new(),
@@ -211,8 +214,13 @@ impl<C: Divide> Batcher<C> {
         Some(TopicRef(at))
     }
 
-    /// Takes over what a new view says of the topics in use: leaders, new partitions, topics that were made anew.
+    /// Takes over what a new view says of the topics in use: leaders, new partitions, topics that were made anew. Costs
+    /// nothing when the view is the same as last time.
     pub fn update(&mut self, view: &View, now: Instant) {
+        if self.view.is_same(view) {
+            return;
+        }
+        self.view = view.clone();
         for at in 0..self.topics.len() {
             self.update_topic(at, view, now);
         }
@@ -355,7 +363,7 @@ impl<C: Divide> Batcher<C> {
                 open.content.close();
             }
             if is_recreated && lane.sequences.is_used() {
-                lane.sequences.break_off();
+                lane.sequences.break_off(Order::FIRST);
             }
             self.settle_lane(lane_at);
         }

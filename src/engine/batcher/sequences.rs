@@ -4,8 +4,8 @@
 //! next. A batch keeps its number through all retries, so that it is written once and in order.
 //!
 //! A number that was given away and surely not written leaves a gap, behind which the broker refuses everything. Then the
-//! partition waits until nothing of it is in flight and starts again at 0 under a higher epoch. A batch of which nobody
-//! knows whether it was written ([`Sequences::unresolved`]) holds back new batches until one behind it is acknowledged,
+//! partition waits until nothing of it is in flight, nor waits with a number from before the gap (that may have been
+//! written, and only its number can tell), and starts again at 0 under a higher epoch. A batch of which nobody knows whether it was written ([`Sequences::unresolved`]) holds back new batches until one behind it is acknowledged,
 //! which proves that there is no gap, or there is nothing left that could be.
 //!
 //! Transactions are to fit in here: [`Producer::transactional`] marks batches; what differs for them is that a gap is not
@@ -74,23 +74,27 @@ pub(super) struct Sequences {
     acked: Option<Order>,
     /// The newest batch that was given up although it may have been written.
     unresolved: Option<Order>,
-    /// There is a gap.
-    broken: bool,
+    /// The first gap: batches from here on get new numbers.
+    gap: Option<Order>,
 }
 
 impl Sequences {
     /// Whether a batch that has no number yet may get one and be sent; `idle` when nothing is in flight.
+    ///
+    /// Beside others in flight only under the identity of those, since a number under another one starts at 0 and could
+    /// overtake them; and only once the broker has acknowledged a number, since until then it knows nothing of the
+    /// producer and takes any (`ProducerAppendInfo.checkSequence`): should the first batch be lost on its way, the second
+    /// would be written in its place.
     pub(super) fn may_number(&self, producer: &Producer, idle: bool) -> bool {
-        // Under another identity a number starts at 0, and could overtake what is in flight under the old one.
         producer.identity.is_some()
-            && !self.broken
+            && self.gap.is_none()
             && self.unresolved.is_none()
-            && (idle || self.identity == producer.identity)
+            && (idle || self.identity == producer.identity && self.acked.is_some())
     }
 
     /// Whether a batch that has a number may be sent again.
-    pub(super) fn may_repeat(&self) -> bool {
-        !self.broken
+    pub(super) fn may_repeat(&self, order: Order) -> bool {
+        self.gap.is_none_or(|gap| order < gap)
     }
 
     /// Numbers a new batch. `None` when there is no identity.
@@ -114,19 +118,21 @@ impl Sequences {
 
     /// A numbered batch is given up. `is_last` when no batch has a number behind it.
     pub(super) fn lost(&mut self, order: Order, stamp: Stamp, maybe_written: bool, is_last: bool) {
-        if maybe_written {
+        if self.acked > Some(order) {
+            // A later one is in the log: a broker that knows nothing of a producer takes any number. There is no gap.
+        } else if maybe_written {
             self.unresolved = self.unresolved.max(Some(order));
         } else if is_last && self.is_of(stamp) {
             // Nobody has seen the number: the next batch can have it.
             self.next = stamp.base_sequence;
         } else {
-            self.broken = true;
+            self.break_off(order);
         }
     }
 
-    /// The broker says that there is a gap, or that it knows nothing of the producer; or the partition is a new one.
-    pub(super) fn break_off(&mut self) {
-        self.broken = true;
+    /// There is a gap here: the broker says so, or knows nothing of the producer, or the partition is a new one.
+    pub(super) fn break_off(&mut self, order: Order) {
+        self.gap = Some(self.gap.map_or(order, |gap| gap.min(order)));
     }
 
     /// Whether any number was ever given.
@@ -136,19 +142,20 @@ impl Sequences {
 
     /// Nothing that has a number waits or is in flight: what is unresolved now stays so.
     pub(super) fn settle_unresolved(&mut self) {
-        if self.unresolved.take().is_some() {
-            self.broken = true;
+        if let Some(order) = self.unresolved.take() {
+            self.break_off(order);
         }
     }
 
-    /// Starts again at 0 if there is a gap; call it when nothing is in flight. Returns the stamps of the batches that had
-    /// numbers and wait for their retries, given their record counts.
+    /// Starts again at 0 if there is a gap. Call it when nothing is in flight; `waiting` are the batches that have numbers
+    /// and wait for their retries, in order, with their record counts. Returns their new stamps.
     pub(super) fn mend(
         &mut self,
         producer: &mut Producer,
-        waiting: impl Iterator<Item = i32>,
+        waiting: impl Iterator<Item = (Order, i32)> + Clone,
     ) -> Option<Vec<Stamp>> {
-        if !self.broken {
+        let gap = self.gap?;
+        if waiting.clone().any(|(order, _)| order < gap) {
             return None;
         }
         if self.identity == producer.identity {
@@ -156,7 +163,7 @@ impl Sequences {
         }
         producer.identity?;
         *self = Sequences { identity: producer.identity, ..Sequences::default() };
-        Some(waiting.filter_map(|records| self.number(producer, records)).collect())
+        Some(waiting.filter_map(|(_, records)| self.number(producer, records)).collect())
     }
 
     fn is_of(&self, stamp: Stamp) -> bool {
@@ -204,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn a_number_behind_which_others_were_written_is_not_given_again() {
+        let mut sequences = Sequences::default();
+        let refused = sequences.number(&producer(0), 1).unwrap();
+        sequences.number(&producer(0), 1).unwrap();
+        sequences.acked(order(2));
+        sequences.lost(order(1), refused, false, true);
+        assert!(sequences.may_number(&producer(0), true));
+        assert_eq!(sequences.number(&producer(0), 1).unwrap().base_sequence, 2);
+    }
+
+    #[test]
     fn a_gap_is_mended_under_a_higher_epoch_once_for_all_partitions() {
         let mut producer = producer(3);
         let (mut a, mut b) = (Sequences::default(), Sequences::default());
@@ -211,14 +229,27 @@ mod tests {
             let refused = sequences.number(&producer, 2).unwrap();
             sequences.number(&producer, 5).unwrap();
             sequences.lost(order(1), refused, false, false);
-            assert!(!sequences.may_number(&producer, true) && !sequences.may_repeat());
+            assert!(!sequences.may_number(&producer, true) && !sequences.may_repeat(order(2)));
         }
-        let stamps = a.mend(&mut producer, [5, 1].into_iter()).unwrap();
+        let stamps = a.mend(&mut producer, [(order(2), 5), (order(3), 1)].into_iter()).unwrap();
         let told: Vec<_> = stamps.iter().map(|stamp| (stamp.producer_epoch, stamp.base_sequence)).collect();
         assert_eq!(told, [(4, 0), (4, 5)]);
-        let stamps = b.mend(&mut producer, [5].into_iter()).unwrap();
+        let stamps = b.mend(&mut producer, [(order(2), 5)].into_iter()).unwrap();
         assert_eq!((stamps[0].producer_epoch, stamps[0].base_sequence), (4, 0), "the same bump serves both");
         assert_eq!(b.mend(&mut producer, [].into_iter()), None);
+    }
+
+    #[test]
+    fn a_gap_is_not_mended_while_a_batch_before_it_may_have_been_written() {
+        let mut producer = producer(0);
+        let mut sequences = Sequences::default();
+        let stamps: Vec<Stamp> = (0..3).map(|_| sequences.number(&producer, 1).unwrap()).collect();
+        sequences.lost(order(2), stamps[1], false, false);
+        let waiting = [(order(1), 1), (order(3), 1)];
+        assert_eq!(sequences.mend(&mut producer, waiting.into_iter()), None);
+        assert!(sequences.may_repeat(order(1)) && !sequences.may_repeat(order(3)));
+        let stamps = sequences.mend(&mut producer, waiting.into_iter().skip(1)).unwrap();
+        assert_eq!((stamps[0].producer_epoch, stamps[0].base_sequence), (1, 0));
     }
 
     #[test]
@@ -226,11 +257,11 @@ mod tests {
         let mut producer = producer(i16::MAX);
         let mut sequences = Sequences::default();
         sequences.number(&producer, 1).unwrap();
-        sequences.break_off();
-        assert_eq!(sequences.mend(&mut producer, [1].into_iter()), None);
+        sequences.break_off(order(1));
+        assert_eq!(sequences.mend(&mut producer, [(order(1), 1)].into_iter()), None);
         assert!(producer.needs_identity());
         producer.identity = Some(Identity { id: ProducerId(8), epoch: ProducerEpoch(0) });
-        let stamps = sequences.mend(&mut producer, [1].into_iter()).unwrap();
+        let stamps = sequences.mend(&mut producer, [(order(1), 1)].into_iter()).unwrap();
         assert_eq!((stamps[0].producer_id, stamps[0].producer_epoch, stamps[0].base_sequence), (8, 0, 0));
     }
 
@@ -242,7 +273,7 @@ mod tests {
         sequences.number(&producer, 1).unwrap();
         sequences.lost(order(1), first, true, false);
         assert!(!sequences.may_number(&producer, true));
-        assert!(sequences.may_repeat(), "what has a number may find out");
+        assert!(sequences.may_repeat(order(2)), "what has a number may find out");
         let mut proven = sequences.clone();
         proven.acked(order(2));
         assert!(proven.may_number(&producer, true));

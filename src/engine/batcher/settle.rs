@@ -247,7 +247,9 @@ impl<C: Divide> Batcher<C> {
         if let Some(topic) = self.topics.get_mut(lane.topic) {
             topic.full_len = topic.full_len.min(half_len);
         }
-        let Batch { order, completion, stamp, created, failures, attempts, sent, last_error, .. } = batch;
+        let Batch {
+            order, completion, stamp, ordinal, created, failures, attempts, sent, last_error, ..
+        } = batch;
         self.held = self.held.saturating_sub(batch.charge);
         *self.unfinished.entry(order.serial).or_default() += 1;
         let records_first = first.record_count();
@@ -274,6 +276,7 @@ impl<C: Divide> Batcher<C> {
                 records: half.record_count(),
                 content: Content::Closed(half),
                 stamp,
+                ordinal,
                 created,
                 not_before: now,
                 failures,

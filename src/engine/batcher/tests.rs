@@ -1,1 +1,4 @@
-
+mod bench;
+mod faults;
+mod sending;
+mod simulation;
