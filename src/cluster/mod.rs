@@ -162,7 +162,7 @@ impl Cluster {
     pub(crate) fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
         self.shared.metadata.ask();
-        self.shared.pool.retain(|_| false);
+        self.shared.pool.close();
     }
 }
 
@@ -196,7 +196,7 @@ impl Shared {
             })
             .collect();
         task::rng().shuffle(&mut peers);
-        peers.sort_by_key(|peer| self.pool.backed_off_until(peer));
+        peers.sort_by_cached_key(|peer| self.pool.readiness(peer));
         peers
     }
 

@@ -11,6 +11,8 @@ pub mod mem;
 #[cfg(not(any(feature = "tls", feature = "tls-portable", feature = "tls-ring", feature = "tls-aws-lc-rs")))]
 pub mod no_tls;
 pub(crate) mod pool;
+#[cfg(test)]
+pub(crate) mod scripted;
 #[cfg(all(
     any(feature = "broker", test),
     feature = "tls",

@@ -333,6 +333,11 @@ impl Connection {
         self.in_flight.len().saturating_add(self.queued.len())
     }
 
+    /// Whether [`transmit`](Connection::transmit) has bytes.
+    pub fn has_transmits(&self) -> bool {
+        !self.transmits.is_empty()
+    }
+
     fn idle_at(&self) -> Option<Instant> {
         if !matches!(self.stage, Stage::Ready) || self.pending() > 0 {
             return None;

@@ -27,6 +27,11 @@ impl Outbox {
         self.bytes < ROOM_BYTES
     }
 
+    /// Whether everything was written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty() && !self.unflushed
+    }
+
     pub(super) fn push(&mut self, segments: Vec<Bytes>) {
         for segment in segments {
             if !segment.is_empty() {

@@ -1,10 +1,16 @@
 //! Drives one connection's state machine with tokio: reads, writes, waits, and carries requests in and answers out.
 //!
-//! One task owns the stream and the [`Connection`]; callers hold a [`Handle`]. A batch of requests crosses one bounded
-//! channel, an answer one oneshot: nothing here is done for each record.
+//! One task owns the stream and the [`Connection`]; callers hold a [`Handle`]. A request crosses one bounded channel, its
+//! answer one oneshot: nothing here is done for each record. What must not wait behind requests (closing, muting) goes
+//! around the channel, through [`Orders`].
 //!
-//! Cancel safety: dropping a call's future gives up its answer and nothing else. When the last handle is gone the
-//! connection closes as soon as nothing is under way.
+//! Invariants:
+//! * Whoever has handed a request over hears of it: its answer, or why there is none.
+//! * Every wait has an end: answers have their request's time-out, bytes that the peer does not take have it too.
+//! * When the last handle is gone nobody waits for an answer any more: the connection closes as soon as what was handed
+//!   over is written.
+//!
+//! Cancel safety: dropping a call's future gives up its answer and nothing else.
 
 mod io;
 
@@ -20,14 +26,16 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait in front of a connection's task; more make their senders wait.
 const COMMANDS: usize = 64;
+/// How long the peer may take for the last bytes and for the goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A request, encoded but for its header.
 #[derive(Debug)]
@@ -53,7 +61,17 @@ struct Shared {
     versions: Arc<Versions>,
     /// Whether an answer on it has been understood.
     proven: AtomicBool,
+    orders: Mutex<Orders>,
     end: OnceLock<End>,
+}
+
+/// What the connection's task is to do before it takes the next request.
+#[derive(Debug, Default)]
+struct Orders {
+    mute: Option<Duration>,
+    close: Option<Error>,
+    /// Wakes the task.
+    waker: Option<Waker>,
 }
 
 /// How a connection ended.
@@ -61,13 +79,16 @@ struct Shared {
 pub(crate) struct End {
     pub(crate) error: Error,
     pub(crate) at: Instant,
+    /// We closed it because nobody needed it: nothing is wrong with the peer.
+    pub(crate) by_us: bool,
+    /// An answer on it was understood, and this long after it was made it ended.
+    pub(crate) proven_for: Option<Duration>,
 }
 
 #[derive(Debug)]
-enum Command {
-    Send(Call, oneshot::Sender<Result<Answer, Error>>),
-    Mute(Duration),
-    Close(Error),
+struct Command {
+    call: Call,
+    answered: oneshot::Sender<Result<Answer, Error>>,
 }
 
 /// A request that is on its way.
@@ -84,7 +105,7 @@ impl Handle {
     /// A dropped future has either handed the request over or not.
     pub(crate) async fn send(&self, call: Call) -> Result<Pending, Error> {
         let (answered, answer) = oneshot::channel();
-        match self.commands.send(Command::Send(call, answered)).await {
+        match self.commands.send(Command { call, answered }).await {
             Ok(()) => Ok(Pending { answer, shared: Arc::clone(&self.shared) }),
             Err(_) => Err(self.shared.end_error().sent(Sent::Never)),
         }
@@ -100,24 +121,15 @@ impl Handle {
         &self.shared.peer
     }
 
-    /// Whether requests can still be sent.
-    pub(crate) fn is_open(&self) -> bool {
-        self.shared.end.get().is_none() && !self.commands.is_closed()
-    }
-
     /// Sends nothing for so long (KIP-219).
     pub(crate) fn mute(&self, throttle: Duration) {
-        // A full channel means that requests wait already; the next answer tells the throttle time again.
-        self.commands.try_send(Command::Mute(throttle)).ok();
+        self.shared.order(|orders| orders.mute = orders.mute.max(Some(throttle)));
     }
 
     /// Closes the connection because of what its peer said.
     pub(crate) fn close(&self, error: Error) {
-        self.shared.end.set(End { error: error.clone(), at: task::now() }).ok();
-        let commands = self.commands.clone();
-        if let Err(mpsc::error::TrySendError::Full(command)) = commands.try_send(Command::Close(error)) {
-            task::spawn(async move { commands.send(command).await.ok() });
-        }
+        self.shared.ended(error.clone());
+        self.shared.order(|orders| orders.close = Some(error));
     }
 
     /// Takes note that an answer was understood: the peer is what it should be.
@@ -125,25 +137,59 @@ impl Handle {
         self.shared.proven.store(true, Ordering::Relaxed);
     }
 
-    /// How it ended, if it has, and whether it was of use for at least `least`.
-    pub(crate) fn end(&self, least: Duration) -> Option<(End, bool)> {
-        let end = match self.shared.end.get() {
-            Some(end) => end.clone(),
-            None if self.commands.is_closed() => End { error: self.shared.end_error(), at: task::now() },
-            None => return None,
-        };
-        let of_use = self.shared.proven.load(Ordering::Relaxed)
-            && end.at.saturating_duration_since(self.shared.since) >= least;
-        Some((end, of_use))
+    /// How it ended; `None` while requests can be sent.
+    pub(crate) fn end(&self) -> Option<End> {
+        match self.shared.end.get() {
+            Some(end) => Some(end.clone()),
+            None if self.commands.is_closed() => Some(self.shared.end(self.shared.lost())),
+            None => None,
+        }
     }
 }
 
 impl Shared {
-    fn end_error(&self) -> Error {
-        match self.end.get() {
-            Some(end) => end.error.clone(),
-            None => Error::new(ErrorKind::Disconnected, "the connection's task is gone").broker(&self.peer),
+    fn order(&self, order: impl FnOnce(&mut Orders)) {
+        let waker = {
+            let mut orders = self.orders();
+            order(&mut orders);
+            orders.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
         }
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of the end; the first word counts.
+    fn ended(&self, error: Error) {
+        self.end.set(self.end(error)).ok();
+    }
+
+    fn end(&self, error: Error) -> End {
+        let at = task::now();
+        let proven = self.proven.load(Ordering::Relaxed);
+        let by_us = error.kind() == ErrorKind::Closed;
+        let error = match by_us {
+            // Nobody closed the client: the same request on another connection may do.
+            true => {
+                Error::new(ErrorKind::Disconnected, "use an idle connection").broker(&self.peer).source(error)
+            }
+            false => error,
+        };
+        let proven_for = proven.then(|| at.saturating_duration_since(self.since));
+        End { error, at, by_us, proven_for }
+    }
+
+    fn end_error(&self) -> Error {
+        self.end.get().map_or_else(|| self.lost(), |end| end.error.clone())
+    }
+
+    /// The task has panicked, or the runtime is going down.
+    fn lost(&self) -> Error {
+        Error::new(ErrorKind::Disconnected, "the connection's task is gone").broker(&self.peer)
     }
 }
 
@@ -181,6 +227,8 @@ where
         next_id: 0,
         ready: false,
         timer: Timer::default(),
+        patience: Duration::MAX,
+        stuck_at: None,
         work: None,
         auth,
     };
@@ -190,14 +238,15 @@ where
         since: task::now(),
         versions: Arc::clone(driver.connection.versions()),
         proven: AtomicBool::new(false),
+        orders: Mutex::default(),
         end: OnceLock::new(),
     });
     let handle = Handle { commands: sender, shared: Arc::clone(&shared) };
     task::spawn(async move {
-        let error = poll_fn(|cx| driver.poll_closed(cx)).await;
+        let error = poll_fn(|cx| driver.poll_closed(&shared, cx)).await;
         tracing::debug!(%error, "connection closed");
-        shared.end.set(End { error, at: task::now() }).ok();
-        driver.settle();
+        shared.ended(error);
+        driver.settle(&shared).await;
         driver.shut_down().await;
     });
     Ok(handle)
@@ -213,6 +262,10 @@ struct Driver<S> {
     next_id: u64,
     ready: bool,
     timer: Timer,
+    /// How long the peer may take no bytes.
+    patience: Duration,
+    /// When that is over, if bytes wait.
+    stuck_at: Option<Instant>,
     work: Option<Pin<Box<dyn Future<Output = Work> + Send>>>,
     auth: Arc<Auth>,
 }
@@ -233,7 +286,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
         }
     }
 
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+    fn poll_closed(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Error> {
+        self.take_orders(shared, cx);
         self.turn(cx);
         match self.connection.closed() {
             Some(error) => Poll::Ready(error.clone()),
@@ -252,11 +306,34 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
                 | self.write(cx)
                 | self.read(cx)
                 | self.finish_work(cx)
-                | self.timer.poll(cx, self.connection.deadline());
+                | self.timer.poll(cx, self.connection.deadline().into_iter().chain(self.stuck_at).min());
             if !moved {
                 return;
             }
-            self.connection.expire(task::now());
+            self.expire();
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = task::now();
+        if self.stuck_at.is_some_and(|at| at <= now) {
+            self.stuck_at = None;
+            self.connection
+                .close(Error::new(ErrorKind::Timeout, "write to the broker, which takes no bytes"));
+        }
+        self.connection.expire(now);
+    }
+
+    fn take_orders(&mut self, shared: &Shared, cx: &Context<'_>) {
+        let mut orders = shared.orders();
+        if !orders.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            orders.waker = Some(cx.waker().clone());
+        }
+        if let Some(throttle) = orders.mute.take() {
+            self.connection.mute(throttle, task::now());
+        }
+        if let Some(error) = orders.close.take() {
+            self.connection.close(error);
         }
     }
 
@@ -294,32 +371,34 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
             match self.commands.poll_recv(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(command)) => self.command(command),
-                Poll::Ready(None) => self.commands_open = false,
+                Poll::Ready(None) => {
+                    self.commands_open = false;
+                    (self.patience, self.stuck_at) = (GOODBYE, None);
+                }
             }
             moved = true;
         }
-        if !self.commands_open && self.connection.pending() == 0 {
+        if !self.commands_open && self.is_unused() {
             self.connection.close(Error::new(ErrorKind::Closed, "nobody uses the connection any more"));
         }
         moved
     }
 
-    fn command(&mut self, command: Command) {
-        let now = task::now();
-        match command {
-            Command::Send(call, answered) => {
-                if answered.is_closed() {
-                    return;
-                }
-                let id = self.next_id;
-                self.next_id = id.wrapping_add(1);
-                self.waiting.insert(id, answered);
-                let Call { key, version, body, answered, timeout } = call;
-                self.connection.send(Outgoing { id, key, version, body, answered, timeout }, now);
-            }
-            Command::Mute(throttle) => self.connection.mute(throttle, now),
-            Command::Close(error) => self.connection.close(error),
+    fn is_unused(&self) -> bool {
+        let nobody_waits = self.waiting.values().all(oneshot::Sender::is_closed);
+        nobody_waits && self.outbox.is_empty() && !self.connection.has_transmits()
+    }
+
+    fn command(&mut self, Command { call, answered }: Command) {
+        if answered.is_closed() {
+            return;
         }
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1);
+        self.waiting.insert(id, answered);
+        let Call { key, version, body, answered, timeout } = call;
+        self.patience = timeout;
+        self.connection.send(Outgoing { id, key, version, body, answered, timeout }, task::now());
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
@@ -329,14 +408,20 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
                 None => break,
             }
         }
-        match self.outbox.write(&mut self.stream, cx) {
+        let moved = match self.outbox.write(&mut self.stream, cx) {
             Poll::Pending => false,
             Poll::Ready(Ok(moved)) => moved,
             Poll::Ready(Err(error)) => {
                 self.lost("write to the broker", error);
                 true
             }
+        };
+        match (self.outbox.is_empty(), self.stuck_at) {
+            (true, _) => self.stuck_at = None,
+            (false, Some(_)) if !moved => {}
+            (false, _) => self.stuck_at = Some(task::after(task::now(), self.patience)),
         }
+        moved
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
@@ -383,20 +468,19 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
     }
 
     /// Tells everybody who still waits that nothing will come.
-    fn settle(&mut self) {
+    async fn settle(&mut self, shared: &Shared) {
         self.take_events();
         self.commands.close();
-        while let Ok(command) = self.commands.try_recv() {
-            self.command(command);
+        // Waits for those who are about to hand a request over.
+        while let Some(Command { answered, .. }) = self.commands.recv().await {
+            answered.send(Err(shared.end_error().sent(Sent::Never))).ok();
         }
-        self.take_events();
     }
 
     /// Says goodbye if the peer listens: TLS wants a close_notify.
     async fn shut_down(&mut self) {
         use tokio::io::AsyncWriteExt;
-        let deadline = task::after(task::now(), Duration::from_secs(1));
-        task::until(deadline, self.stream.shutdown()).await;
+        task::until(task::after(task::now(), GOODBYE), self.stream.shutdown()).await;
     }
 }
 
