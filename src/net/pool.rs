@@ -152,7 +152,7 @@ impl Pool {
 
     /// How soon a broker may answer: first those with a connection, then those that may be connected to, then those that
     /// are backed off, the shortest wait first.
-    pub(crate) fn readiness(&self, peer: &Peer) -> impl Ord + use<> {
+    pub(crate) fn readiness(&self, peer: &Peer) -> (bool, Option<Instant>) {
         let brokers = lock(&self.brokers);
         let broker = brokers.as_ref().and_then(|brokers| brokers.get(peer));
         let is_open = broker.and_then(|broker| broker.lanes.normal.as_ref()).is_some_and(Attempt::is_open);

@@ -3,6 +3,8 @@
 //!
 //! Tests here run on a paused clock: what takes half a minute takes no time, and counting connects for each second is exact.
 
+#![expect(dead_code, reason = "a vocabulary: not every word of it is used in every script")]
+
 use super::driver::Call;
 use super::mem::{MemListener, MemNet, MemStream};
 use crate::config::{ClientConfig, Settings};
