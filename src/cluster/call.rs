@@ -3,7 +3,7 @@
 use super::{Cluster, Link};
 use crate::engine::retry::{Failure, Next, Repeat};
 use crate::error::{Error, ErrorKind, Result, Sent};
-use crate::messages::{BrokerId, Request, Route};
+use crate::messages::{Request, Route};
 use crate::net::pool::Peer;
 use crate::task;
 use crate::wire::Span;
@@ -16,8 +16,6 @@ pub(crate) enum Reach {
     Any,
     /// The controller; any broker passes requests on to it where the view names none.
     Controller,
-    /// This one.
-    Broker(BrokerId),
 }
 
 impl Cluster {
@@ -93,10 +91,7 @@ impl Cluster {
         wanted: Span,
         deadline: Instant,
     ) -> Result<R::Response> {
-        let link = match reach {
-            Reach::Broker(id) => self.link(id, R::API.lane, deadline).await?,
-            Reach::Any | Reach::Controller => self.some_link::<R>(reach, deadline).await?,
-        };
+        let link = self.some_link::<R>(reach, deadline).await?;
         let version = link.version::<R>(wanted)?;
         link.send(&build(version), version).await?.await
     }
@@ -124,6 +119,5 @@ fn route(reach: Reach) -> Route {
     match reach {
         Reach::Any => Route::Any,
         Reach::Controller => Route::Controller,
-        Reach::Broker(_) => Route::Node,
     }
 }

@@ -90,11 +90,6 @@ impl Metadata {
         }
     }
 
-    /// No longer keeps a topic in the view.
-    pub(super) fn drop_topic(&self, topic: &Text) {
-        self.wants().topics.remove(topic);
-    }
-
     /// Replaces the view by one that `change` has made better: a hint of a broker.
     pub(super) fn amend(&self, change: impl FnOnce(&mut View) -> bool) {
         self.view.send_if_modified(|view| change(view));

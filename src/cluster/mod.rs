@@ -99,11 +99,6 @@ impl Cluster {
         self.shared.metadata.add_topics(topics, create);
     }
 
-    /// No longer keeps a topic in the view.
-    pub(crate) fn unwatch_topic(&self, topic: &Text) {
-        self.shared.metadata.drop_topic(topic);
-    }
-
     /// Uses what a broker said of new leaders (KIP-951): `change` says whether the view became better.
     pub(crate) fn amend_view(&self, change: impl FnOnce(&mut View) -> bool) {
         self.shared.metadata.amend(change);
