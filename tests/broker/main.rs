@@ -10,6 +10,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    unreachable_pub,
     reason = "tests, with sockets and threads of their own"
 )]
 
@@ -19,5 +20,6 @@ mod real;
 
 mod batch;
 mod cases;
+mod embedded;
 
 mod peer;

@@ -169,8 +169,23 @@ impl Gate {
                 self.exchange = None;
                 self.enter(principal, lifetime, message, now)
             }
-            Err(error) => Err(fail(error)),
+            Err(error) => {
+                let text = self.refusal_text();
+                Err(fail(text, error))
+            }
         }
+    }
+
+    /// What Kafka tells a client that is not let in: nothing that would tell a guesser how close he was.
+    fn refusal_text(&self) -> String {
+        let mechanism = self.exchange.as_ref().map_or("", |exchange| exchange.mechanism.name());
+        if mechanism == "PLAIN" {
+            return "Authentication failed: Invalid username or password".to_owned();
+        }
+        let phase = if self.session.is_some() { "re-authentication" } else { "authentication" };
+        format!(
+            "Authentication failed during {phase} due to invalid credentials with SASL mechanism {mechanism}"
+        )
     }
 
     fn enter(
@@ -181,10 +196,8 @@ impl Gate {
         now: Instant,
     ) -> Result<SaslStep, Box<Refusal>> {
         if self.session.as_ref().is_some_and(|session| session.principal != principal) {
-            return Err(fail(SaslError::Refused {
-                mechanism: "SASL",
-                reason: "the principal must not change when a session is renewed".to_owned(),
-            }));
+            let reason = "Cannot change principals during re-authentication".to_owned();
+            return Err(fail(reason.clone(), SaslError::Refused { mechanism: "SASL", reason }));
         }
         let of_listener = self.options.as_ref().and_then(|options| options.session_lifetime);
         let lifetime = of_listener.into_iter().chain(of_credential).min();
@@ -223,8 +236,8 @@ fn refusal(error_code: ErrorCode, text: String) -> SaslAuthenticateResponse {
     SaslAuthenticateResponse { error_code, error_message: Some(text.into()), ..Default::default() }
 }
 
-fn fail(error: SaslError) -> Box<Refusal> {
-    let response = refusal(ErrorCode::SASL_AUTHENTICATION_FAILED, error.to_string());
+fn fail(text: String, error: SaslError) -> Box<Refusal> {
+    let response = refusal(ErrorCode::SASL_AUTHENTICATION_FAILED, text);
     refuse(response, End::Authentication(error))
 }
 

@@ -1,0 +1,353 @@
+//! Independent clients on the embedded broker: kcat (librdkafka) and Apache's own Java tools, unmodified.
+//!
+//! kcat's stored batches are looked at in the broker's log: librdkafka turns to a codec only when the versions of a broker
+//! look right to it, and silently goes without otherwise.
+#![cfg(all(feature = "broker", feature = "tls"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests, with processes and files of their own"
+)]
+
+#[path = "support/kafka.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; only where the jars lie is asked here")]
+mod jars;
+#[macro_use]
+#[path = "support/real/mod.rs"]
+mod real;
+#[path = "support/skip.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod skip;
+
+use ottla::broker::{Broker, BrokerBuilder};
+use real::kafka::CLIENT_LIMIT;
+use real::process::{self, Finished};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+
+const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+
+/// A broker with a runtime of its own, and files for clients to read.
+struct Bench {
+    broker: Broker,
+    folder: TempDir,
+    /// Runs the broker, and ends after it.
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn new(builder: BrokerBuilder) -> Bench {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let broker = runtime.block_on(builder.start()).unwrap();
+        Bench { broker, folder: TempDir::new().unwrap(), _runtime: runtime }
+    }
+
+    fn plain() -> Bench {
+        Bench::new(Broker::builder())
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Runs kcat to a good end.
+    #[track_caller]
+    fn kcat(&self, arguments: &[&str], input: &str) -> Finished {
+        let mut kcat = Command::new("kcat");
+        kcat.args(["-b", &self.broker.bootstrap_servers()]).args(arguments);
+        process::run(&mut kcat, input.as_bytes(), CLIENT_LIMIT).success()
+    }
+
+    /// What kcat reads of a partition, up to its end.
+    #[track_caller]
+    fn kcat_reads(&self, topic: &str, partition: &str, format: &str) -> Vec<String> {
+        let arguments = ["-C", "-t", topic, "-p", partition, "-o", "beginning", "-e", "-q", "-f", format];
+        self.kcat(&arguments, "").lines()
+    }
+
+    /// Runs one of Kafka's tools to a good end.
+    #[track_caller]
+    fn java(&self, class: &str, arguments: &[&str], input: &str) -> Finished {
+        let class_path = format!("{}/*", jars::lib_folder().display());
+        let mut java = Command::new("java");
+        java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Dfile.encoding=UTF-8"])
+            .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+            .args(["-cp", &class_path, class, "--bootstrap-server", &self.broker.bootstrap_servers()])
+            .args(arguments)
+            .env("LC_ALL", "C.UTF-8");
+        process::run(&mut java, input.as_bytes(), CLIENT_LIMIT).success()
+    }
+
+    #[track_caller]
+    fn java_produces(&self, arguments: &[&str], lines: &str) {
+        self.java("org.apache.kafka.tools.ConsoleProducer", arguments, lines);
+    }
+
+    /// What the console consumer prints, without its closing line.
+    #[track_caller]
+    fn java_reads(&self, arguments: &[&str]) -> Vec<String> {
+        let patience = ["--timeout-ms", "20000"];
+        let arguments: Vec<&str> = patience.iter().chain(arguments).copied().collect();
+        self.java("org.apache.kafka.tools.consumer.ConsoleConsumer", &arguments, "").lines()
+    }
+
+    #[track_caller]
+    fn java_topics(&self, arguments: &[&str]) -> Vec<String> {
+        self.java("org.apache.kafka.tools.TopicCommand", arguments, "").lines()
+    }
+
+    /// The codecs of all batches of a topic.
+    fn codecs(&self, topic: &str) -> BTreeSet<&'static str> {
+        let partitions = i32::try_from(self.broker.partitions(topic).unwrap_or(0)).unwrap();
+        (0..partitions).flat_map(|p| self.broker.log(topic, p)).map(|batch| batch.codec).collect()
+    }
+}
+
+/// Whether kcat is here; otherwise that is said, and fails in CI.
+fn has_kcat() -> bool {
+    let here = process::installed("kcat");
+    if !here {
+        skip::skip("no kcat");
+    }
+    here
+}
+
+/// Whether Java and Kafka's jars are here; otherwise that is said, and fails in CI.
+fn has_java() -> bool {
+    let here = process::installed("java") && jars::lib_folder().is_dir();
+    if !here {
+        skip::skip("no Java, or no jars of Kafka (tests/kafka/fetch brings them)");
+    }
+    here
+}
+
+/// Lines that every codec makes smaller.
+fn lines(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{prefix}-{n} {}", "the same again ".repeat(20))).collect()
+}
+
+#[test]
+fn kcat_lists_brokers_and_topics() {
+    if !has_kcat() {
+        return;
+    }
+    let bench = Bench::plain();
+    bench.broker.create_topic("orders", 3).unwrap();
+    let listed = bench.kcat(&["-L", "-J"], "").text();
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["brokers"][0]["name"], bench.broker.bootstrap_servers().as_str());
+    assert_eq!(listed["topics"][0]["topic"], "orders");
+    assert_eq!(listed["topics"][0]["partitions"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn kcat_produces_and_reads_back_in_every_codec() {
+    if !has_kcat() {
+        return;
+    }
+    let bench = Bench::plain();
+    for codec in CODECS {
+        let sent = lines(codec, 20);
+        let input = sent.join("\n") + "\n";
+        let topic = format!("kcat-{codec}");
+        let arguments =
+            ["-P", "-t", &topic, "-p", "0", "-z", codec, "-k", "key", "-H", "first=1", "-H", "second=2"];
+        bench.kcat(&arguments, &input);
+        assert_eq!(bench.codecs(&topic), BTreeSet::from([codec]));
+        let read = bench.kcat_reads(&topic, "0", "%o|%k|%h|%s\n");
+        let expected: Vec<_> =
+            sent.iter().enumerate().map(|(n, line)| format!("{n}|key|first=1,second=2|{line}")).collect();
+        assert_eq!(read, expected);
+    }
+}
+
+#[test]
+fn kcat_produces_idempotently_and_without_acknowledgements() {
+    if !has_kcat() {
+        return;
+    }
+    let bench = Bench::plain();
+    bench.kcat(&["-P", "-t", "once", "-p", "0", "-X", "enable.idempotence=true"], "one\ntwo\n");
+    assert!(bench.broker.log("once", 0).iter().all(|batch| batch.producer_id >= 0));
+    assert_eq!(bench.kcat_reads("once", "0", "%s\n"), ["one", "two"]);
+    bench.kcat(&["-P", "-t", "unsure", "-p", "0", "-X", "acks=0"], "three\n");
+    assert_eq!(bench.kcat_reads("unsure", "0", "%s\n"), ["three"]);
+}
+
+#[test]
+fn kcat_asks_for_offsets_and_reads_from_where_it_wants() {
+    if !has_kcat() {
+        return;
+    }
+    let bench = Bench::plain();
+    for line in ["a\n", "b\n", "c\n"] {
+        bench.kcat(&["-P", "-t", "log", "-p", "0"], line);
+    }
+    let times: Vec<i64> = bench.broker.log("log", 0).iter().map(|batch| batch.max_timestamp).collect();
+    let offset_at = |timestamp: i64| bench.kcat(&["-Q", "-t", &format!("log:0:{timestamp}")], "").lines();
+    assert_eq!(
+        offset_at(times[1]),
+        [format!("log [0] offset {}", times.iter().position(|t| *t == times[1]).unwrap())]
+    );
+    assert_eq!(offset_at(0), ["log [0] offset 0"]);
+    assert_eq!(offset_at(-1), ["log [0] offset 3"]);
+    let from =
+        |offset: &str| bench.kcat(&["-C", "-t", "log", "-p", "0", "-o", offset, "-e", "-q"], "").lines();
+    assert_eq!(from("1"), ["b", "c"]);
+    assert_eq!(from("-1"), ["c"]);
+    assert!(from("end").is_empty());
+}
+
+#[test]
+fn kcat_authenticates_with_and_without_tls() {
+    if !has_kcat() {
+        return;
+    }
+    for tls in [false, true] {
+        let builder = Broker::builder().user("alice", "alice-secret");
+        let bench = Bench::new(if tls { builder.tls() } else { builder });
+        let protocol = format!("security.protocol={}", bench.broker.security_protocol());
+        let ca = bench.file("ca.pem", bench.broker.ca_pem().unwrap_or_default());
+        let ca = format!("ssl.ca.location={}", ca.display());
+        let mut security = vec!["-X", &protocol, "-X", "sasl.mechanism=PLAIN", "-X", "sasl.username=alice"];
+        if tls {
+            security.extend(["-X", &ca]);
+        }
+        let with_password = |password, rest: &[&'static str]| {
+            let mut arguments = security.clone();
+            arguments.extend(["-X", password]);
+            arguments.extend(rest);
+            arguments
+        };
+        let right = "sasl.password=alice-secret";
+        bench.kcat(&with_password(right, &["-P", "-t", "secret", "-p", "0"]), "whispered\n");
+        let read = with_password(right, &["-C", "-t", "secret", "-p", "0", "-o", "beginning", "-e", "-q"]);
+        assert_eq!(bench.kcat(&read, "").lines(), ["whispered"]);
+        let mut kcat = Command::new("kcat");
+        kcat.args(["-b", &bench.broker.bootstrap_servers(), "-L", "-m", "3"]);
+        kcat.args(with_password("sasl.password=guessed", &[]));
+        let refused = process::run(&mut kcat, b"", CLIENT_LIMIT);
+        assert_ne!(refused.code, Some(0));
+        assert!(
+            refused.stderr.contains("Authentication failed: Invalid username or password"),
+            "{}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
+fn java_produces_idempotently_and_reads_by_partition() {
+    if !has_java() {
+        return;
+    }
+    let bench = Bench::plain();
+    bench.broker.create_topic("orders", 1).unwrap();
+    let keyed =
+        ["--topic", "orders", "--reader-property", "parse.key=true", "--reader-property", "key.separator=:"];
+    bench.java_produces(&keyed, "k1:one\nk2:two, žluť\nk3:three\n");
+    let log = bench.broker.log("orders", 0);
+    assert!(
+        log.iter().all(|batch| batch.producer_id >= 0),
+        "the Java producer is idempotent by default: {log:?}"
+    );
+    let reader = |offset, count| {
+        let mut arguments = vec!["--topic", "orders", "--partition", "0", "--offset", offset];
+        arguments.extend(["--max-messages", count, "--formatter-property", "print.key=true"]);
+        arguments.extend(["--formatter-property", "print.offset=true"]);
+        bench.java_reads(&arguments)
+    };
+    assert_eq!(
+        reader("earliest", "3"),
+        ["Offset:0\tk1\tone", "Offset:1\tk2\ttwo, žluť", "Offset:2\tk3\tthree"]
+    );
+    assert_eq!(reader("1", "1"), ["Offset:1\tk2\ttwo, žluť"]);
+}
+
+#[test]
+fn java_and_kcat_read_each_other_in_every_codec() {
+    if !has_java() || !has_kcat() {
+        return;
+    }
+    let bench = Bench::plain();
+    bench.broker.create_topic("both", 1).unwrap();
+    let mut expected = Vec::new();
+    for codec in CODECS {
+        let by_kcat = lines(&format!("kcat {codec}"), 5);
+        bench.kcat(&["-P", "-t", "both", "-p", "0", "-z", codec], &(by_kcat.join("\n") + "\n"));
+        let by_java = lines(&format!("java {codec}"), 5);
+        bench.java_produces(&["--topic", "both", "--compression-codec", codec], &(by_java.join("\n") + "\n"));
+        expected.extend(by_kcat);
+        expected.extend(by_java);
+    }
+    assert_eq!(bench.codecs("both"), BTreeSet::from(CODECS));
+    assert_eq!(bench.kcat_reads("both", "0", "%s\n"), expected);
+    let count = expected.len().to_string();
+    let all = ["--topic", "both", "--partition", "0", "--offset", "earliest", "--max-messages", &count];
+    assert_eq!(bench.java_reads(&all), expected);
+}
+
+#[test]
+fn javas_topic_command_creates_lists_and_deletes() {
+    if !has_java() {
+        return;
+    }
+    let bench = Bench::plain();
+    let create =
+        ["--create", "--topic", "made.by.java", "--partitions", "4", "--config", "max.message.bytes=2000"];
+    assert_eq!(
+        bench.java_topics(&create)[..1],
+        [
+            "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both."
+        ]
+    );
+    assert_eq!(bench.broker.partitions("made.by.java"), Some(4));
+    assert_eq!(bench.java_topics(&["--list"]), ["made.by.java"]);
+    let ends = bench.java("org.apache.kafka.tools.GetOffsetShell", &["--topic", "made.by.java"], "").lines();
+    assert_eq!(ends, (0..4).map(|p| format!("made.by.java:{p}:0")).collect::<Vec<_>>());
+    bench.java_topics(&["--delete", "--topic", "made.by.java"]);
+    assert_eq!(bench.broker.topics(), Vec::<String>::new());
+}
+
+#[test]
+fn java_authenticates_by_every_mechanism_over_tls() {
+    if !has_java() {
+        return;
+    }
+    let bench = Bench::new(Broker::builder().tls().user("alice", "alice-secret, žluť"));
+    let ca = bench.file("ca.pem", bench.broker.ca_pem().unwrap());
+    bench.broker.create_topic("secret", 1).unwrap();
+    for (mechanism, module) in [
+        ("PLAIN", "plain.PlainLoginModule"),
+        ("SCRAM-SHA-256", "scram.ScramLoginModule"),
+        ("SCRAM-SHA-512", "scram.ScramLoginModule"),
+    ] {
+        let settings = bench.file(
+            &format!("{mechanism}.properties"),
+            &format!(
+                "security.protocol=SASL_SSL\nssl.truststore.type=PEM\nssl.truststore.location={}\n\
+                 sasl.mechanism={mechanism}\n\
+                 sasl.jaas.config=org.apache.kafka.common.security.{module} required \
+                 username=\"alice\" password=\"alice-secret, \\u017elu\\u0165\";\n",
+                ca.display()
+            ),
+        );
+        let settings = settings.to_str().unwrap();
+        bench.java_produces(&["--topic", "secret", "--command-config", settings], &format!("{mechanism}\n"));
+    }
+    let values: Vec<String> = bench
+        .broker
+        .log("secret", 0)
+        .iter()
+        .map(|batch| String::from_utf8_lossy(&batch.bytes).into_owned())
+        .collect();
+    assert!(values[0].contains("PLAIN") && values[2].contains("SCRAM-SHA-512"), "{values:?}");
+}
