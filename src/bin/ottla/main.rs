@@ -1,9 +1,10 @@
-//! `ottla`: produce, consume and look at topics from a terminal.
+//! `ottla`: produce, consume and look at topics from a terminal, and a broker to try things with.
 //!
 //! Option letters are kcat's where kcat has them. Exit codes: 0 done, 1 failed, 2 the command line or a setting is wrong,
 //! 128 and the signal's number when a signal ended it.
 #![allow(clippy::print_stderr, reason = "telling people what happens is what a tool does")]
 
+mod broker;
 mod connection;
 mod consume;
 mod delimiter;
@@ -40,6 +41,8 @@ enum Command {
     Consume(consume::Options),
     /// List, describe, create and delete topics
     Topics(topics::Options),
+    /// Run the embedded broker in the foreground, until Ctrl-C
+    Broker(broker::Options),
     /// Publish orders, read them as several services would, and rebuild their state from the topic
     Quickstart(quickstart::Options),
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
             Command::Produce(options) => produce::run(&connection, options).await,
             Command::Consume(options) => consume::run(&connection, options).await,
             Command::Topics(options) => topics::run(&connection, options).await,
+            Command::Broker(options) => broker::run(&connection, options).await,
             Command::Quickstart(options) => quickstart::run(&connection, options).await,
         }
     });

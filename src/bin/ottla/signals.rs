@@ -35,7 +35,8 @@ impl Signals {
     }
 }
 
-const SIGINT: u8 = 2;
+/// The number of Ctrl-C.
+pub(crate) const SIGINT: u8 = 2;
 
 #[cfg(unix)]
 struct Source {

@@ -48,14 +48,14 @@ impl Window {
     /// # Cancel safety
     /// No delivery is lost.
     pub(super) async fn settle_one(&mut self) {
-        // What is reported so far is not kept while there is nothing to do.
-        self.reports.flush();
         if let Some((place, delivery)) = self.waiting.front_mut() {
             let (place, outcome) = (*place, delivery.await);
             self.waiting.pop_front();
             self.look_at(place, outcome);
         }
         self.sweep();
+        // Whoever was waited for is reported, and not kept until there is more to tell.
+        self.reports.flush();
     }
 
     /// Waits for all of them.

@@ -19,7 +19,7 @@ use place::Place;
 use services::{Analytics, Billing, Replay, Shipping};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -52,7 +52,7 @@ async fn tell(connection: &connection::Options, options: &Options) -> Outcome {
     let place = Place::find(connection, &options.topic).await?;
     story.say(&place.description)?;
 
-    let run = name_of_run();
+    let run = name_of_run()?;
     let events = orders::events_of(&run, options.orders.into());
     let expected = expected(&events)?;
     story.say(&format!(
@@ -61,23 +61,22 @@ async fn tell(connection: &connection::Options, options: &Options) -> Outcome {
     ))?;
     let (mut billing, mut shipping, mut analytics) =
         (Billing::default(), Shipping::default(), Analytics::default());
-    let (client, count) = (&place.client, events.len());
-    let producer = client.producer().build()?;
+    let count = events.len();
     let (acknowledged, (), ()) = tokio::try_join!(
-        services::publish(&producer, &options.topic, &events),
-        services::follow(client, place.ends.clone(), &run, count, |event| billing.see(event)),
-        services::follow(client, place.ends.clone(), &run, count, |event| shipping.see(event)),
+        services::publish(&place, &options.topic, &events),
+        services::follow(&place, &run, count, |event| billing.see(event)),
+        services::follow(&place, &run, count, |event| shipping.see(event)),
     )?;
     story.say(&published(&events, &acknowledged)?)?;
 
     story
         .say(&format!("\n2. Each service reads all {count} events for itself, and makes its own of them."))?;
-    services::follow(client, place.ends.clone(), &run, count, |event| analytics.see(event)).await?;
+    services::follow(&place, &run, count, |event| analytics.see(event)).await?;
     story.say(&what_services_made(&billing, &shipping, &analytics))?;
     check_services(&events, &billing, &shipping, &analytics)?;
 
     story.say("\n3. A replay reads the topic from its first record, and rebuilds each order from what happened to it.")?;
-    let replay = services::replay(client, &place.partitions(), &run).await?;
+    let replay = services::replay(&place, &run).await?;
     story.say(&replayed(&replay))?;
     verify(&expected, &replay.orders)?;
     output::print(&format!(
@@ -105,9 +104,9 @@ impl Story {
 }
 
 /// No two runs have the same name: orders of different runs must not be confused.
-fn name_of_run() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{:x}", since.as_millis())
+fn name_of_run() -> Outcome<String> {
+    let random = task::random::<4>().map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(format!("{:08x}", u32::from_le_bytes(random)))
 }
 
 /// The orders as the order service knows them.

@@ -1,37 +1,76 @@
 //! [`Place`]: where the quickstart runs, on which topic, and where that topic ended before.
 
 use crate::connection;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
+use ottla::broker::Broker;
+use ottla::config::Settings;
 use ottla::{Admin, Client, NewTopic, Start, TopicPartition, task};
 use std::time::Duration;
 
 /// How many partitions a new topic gets.
 const PARTITIONS: i32 = 6;
 
+/// Settings that are of no use without a cluster.
+const ABOUT_A_CLUSTER: [&str; 5] =
+    ["security.protocol", "sasl.mechanism", "sasl.username", "sasl.password", "ssl.ca.location"];
+
 /// Where the quickstart runs.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub(super) client: Client,
+    settings: Settings,
     /// Each partition with its end before this run.
     pub(super) ends: Vec<(TopicPartition, Start)>,
     pub(super) description: String,
     pub(super) farewell: String,
+    /// The broker, when it is ours; it ends when this is dropped.
+    _broker: Option<Broker>,
 }
 
 impl Place {
     /// The cluster that the settings name, or else an embedded broker.
     pub(super) async fn find(connection: &connection::Options, topic: &str) -> Outcome<Place> {
-        let settings = connection.settings()?;
-        let client = connection::connect(settings).await?;
-        Place::on(client, topic, String::new(), String::new()).await
+        let mut settings = connection.settings()?;
+        if let Some(servers) = settings.get("bootstrap.servers").map(str::to_owned) {
+            let place = Place::on(settings, topic, None).await?;
+            return Ok(Place {
+                description: format!("On the cluster at {servers}, topic '{topic}'."),
+                farewell: format!("The topic stays: `ottla topics delete {topic}` removes it."),
+                ..place
+            });
+        }
+        if let Some(key) = ABOUT_A_CLUSTER.iter().find(|key| settings.is_set(key)) {
+            return Err(Failure::usage(format!(
+                "{key} is set ({}), and bootstrap.servers is not: name the cluster (KAFKA_BOOTSTRAP_SERVERS, -b), \
+                 or set neither to run on an embedded broker",
+                settings.origin(key)
+            )));
+        }
+        let broker = Broker::builder().start().await?;
+        let servers = broker.bootstrap_servers();
+        settings.set("bootstrap.servers", servers.as_str())?;
+        let place = Place::on(settings, topic, Some(broker)).await?;
+        Ok(Place {
+            description: format!(
+                "No cluster is set, so this runs on an embedded broker at {servers}, topic '{topic}'."
+            ),
+            farewell: "With KAFKA_BOOTSTRAP_SERVERS and the like set, the same runs on your cluster."
+                .to_owned(),
+            ..place
+        })
     }
 
-    async fn on(client: Client, topic: &str, description: String, farewell: String) -> Outcome<Place> {
+    async fn on(settings: Settings, topic: &str, broker: Option<Broker>) -> Outcome<Place> {
+        let client = connection::connect(settings.clone()).await?;
         let partitions = partitions(&client.admin(), topic).await?;
         let consumer = client.consumer().build().await?;
         let ends = consumer.end_offsets(&partitions).await?;
         let ends = ends.into_iter().map(|(partition, end)| (partition, Start::Offset(end))).collect();
-        Ok(Place { client, ends, description, farewell })
+        Ok(Place { settings, ends, description: String::new(), farewell: String::new(), _broker: broker })
+    }
+
+    /// A client for one service: each has its own, as services in processes of their own have.
+    pub(super) async fn client(&self) -> Outcome<Client> {
+        connection::connect(self.settings.clone()).await
     }
 
     pub(super) fn partitions(&self) -> Vec<TopicPartition> {

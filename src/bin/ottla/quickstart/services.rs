@@ -1,12 +1,18 @@
 //! The services of the quickstart: one that publishes, three that read for themselves, and the replay.
 
 use super::orders::{Event, Order, What};
+use super::place::Place;
 use crate::failure::{Failure, Outcome};
-use ottla::{Batch, Client, Delivered, Producer, Record, Start, TopicPartition};
+use ottla::{Batch, Delivered, Record, Start, task};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How often to look whether the end was reached by something that no batch tells: holes, records of transactions.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Publishes events as an order service would: keyed by the order, and not waiting for one before the next.
-pub(super) async fn publish(producer: &Producer, topic: &str, events: &[Event]) -> Outcome<Vec<Delivered>> {
+pub(super) async fn publish(place: &Place, topic: &str, events: &[Event]) -> Outcome<Vec<Delivered>> {
+    let producer = place.client().await?.producer().build()?;
     let mut deliveries = Vec::with_capacity(events.len());
     for event in events {
         let record = Record::to(topic)
@@ -24,15 +30,10 @@ pub(super) async fn publish(producer: &Producer, topic: &str, events: &[Event]) 
     Ok(acknowledged)
 }
 
-/// Reads a topic from places to begin until it has seen so many events of a run, and gives them to `see`.
-pub(super) async fn follow(
-    client: &Client,
-    starts: Vec<(TopicPartition, Start)>,
-    run: &str,
-    count: usize,
-    mut see: impl FnMut(&Event),
-) -> Outcome {
-    let mut consumer = client.consumer().assign(starts).build().await?;
+/// Reads the topic from where it ended before this run until it has seen so many events, and gives them to `see`.
+pub(super) async fn follow(place: &Place, run: &str, count: usize, mut see: impl FnMut(&Event)) -> Outcome {
+    let client = place.client().await?;
+    let mut consumer = client.consumer().assign(place.ends.iter().cloned()).build().await?;
     let mut seen = 0;
     while seen < count {
         let Some(batch) = consumer.poll().await? else { break };
@@ -110,29 +111,35 @@ pub(super) struct Replay {
 }
 
 /// Reads the topic from its first record to its end as it is now, and rebuilds the state of each order.
-pub(super) async fn replay(client: &Client, partitions: &[TopicPartition], run: &str) -> Outcome<Replay> {
+pub(super) async fn replay(place: &Place, run: &str) -> Outcome<Replay> {
+    let (client, partitions) = (place.client().await?, place.partitions());
     let starts = partitions.iter().map(|partition| (partition.clone(), Start::Beginning));
     let mut consumer = client.consumer().set("auto.offset.reset", "earliest").assign(starts).build().await?;
-    let ends = consumer.end_offsets(partitions).await?;
-    let beginnings = consumer.beginning_offsets(partitions).await?;
-    let mut left: BTreeMap<_, _> =
-        ends.into_iter().filter(|(at, end)| beginnings.get(at) < Some(end)).collect();
+    let mut left = consumer.end_offsets(&partitions).await?;
     let mut replay = Replay::default();
     while !left.is_empty() {
-        let Some(batch) = consumer.poll().await? else { break };
-        replay.records += batch.len();
-        replay.foreign += batch.len() - events(&batch).count();
-        for event in events(&batch) {
-            replay.apply(&event, run)?;
+        let looks_again = task::after(task::now(), LOOK);
+        if let Some(Some(batch)) = task::until(looks_again, consumer.poll()).await.transpose()? {
+            replay.take(&batch, run)?;
         }
-        if left.get(batch.topic_partition()).is_some_and(|end| batch.next_offset() >= *end) {
-            left.remove(batch.topic_partition());
-        }
+        let is_before = |position: Option<i64>, end| position.is_none_or(|position| position < end);
+        left.retain(|partition, end| consumer.position(partition).is_ok_and(|at| is_before(at, *end)));
     }
     Ok(replay)
 }
 
 impl Replay {
+    fn take(&mut self, batch: &Batch, run: &str) -> Outcome {
+        let (records, mut understood) = (batch.len(), 0);
+        for event in events(batch) {
+            understood += 1;
+            self.apply(&event, run)?;
+        }
+        self.records += records;
+        self.foreign += records.saturating_sub(understood);
+        Ok(())
+    }
+
     fn apply(&mut self, event: &Event, run: &str) -> Outcome {
         let of_this_run = event.run == run;
         let orders = if of_this_run { &mut self.orders } else { &mut self.earlier };

@@ -1,0 +1,99 @@
+//! `ottla broker`.
+
+use crate::tool::{Running, Tool, topic};
+use std::fs;
+
+/// What it prints, once it is there.
+fn settings(broker: &Running, lines: usize) -> Vec<String> {
+    (0..lines).map(|_| broker.line()).collect()
+}
+
+#[test]
+fn it_serves_until_it_is_interrupted() {
+    let (tool, topic) = (Tool::bare(), topic());
+    let mut broker = tool.start("broker --listen 127.0.0.1:0 --partitions 2");
+    let settings = settings(&broker, 2);
+    assert_eq!(settings[1], "security.protocol=PLAINTEXT");
+    let server = settings[0].strip_prefix("bootstrap.servers=").unwrap();
+    assert!(broker.complaint().contains("in memory"));
+
+    tool.run(&format!("-b {server} produce {topic}"), "one\ntwo\n").success();
+    let mut read = tool.lines(&format!("-b {server} consume {topic} -e"), "");
+    read.sort();
+    assert_eq!(read, ["one", "two"]);
+    let listed = tool.lines(&format!("-b {server} topics"), "");
+    assert!(listed.contains(&format!("  {topic}: 2 partitions, 1 replica")), "{listed:?}");
+
+    let taken = tool.run(&format!("broker --listen {server}"), "");
+    assert_eq!(taken.code, Some(1), "{}", taken.stderr);
+    assert!(taken.stderr.contains(server), "{}", taken.stderr);
+
+    broker.signal("INT");
+    assert_eq!(broker.end(), Some(0));
+}
+
+#[test]
+fn over_tls_with_sasl_it_lets_in_who_has_what_it_prints_and_the_password() {
+    let (tool, topic) = (Tool::bare(), topic());
+    let mut broker = tool.start("broker --listen 127.0.0.1:0 --tls --sasl alice:wonder:land -q");
+    let settings = settings(&broker, 5);
+    let ca = settings[2].strip_prefix("ssl.ca.location=").unwrap();
+    assert!(settings.iter().all(|line| !line.contains("wonder")), "{settings:?}");
+    fs::write(tool.folder().join("broker.properties"), settings.join("\n")).unwrap();
+
+    let all =
+        |more: &str, command: &str| tool.run(&format!("-F broker.properties {more} {command}"), "one\n");
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let login = format!("-X sasl.password=wonder:land -X sasl.mechanism={mechanism}");
+        all(&login, &format!("produce {topic}")).success();
+    }
+    let read = all("-X sasl.password=wonder:land", &format!("consume {topic} -e")).success();
+    assert_eq!(read.lines(), ["one", "one", "one"]);
+
+    for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
+        let wrong = all(&format!("-X sasl.password=wrong -X sasl.mechanism={mechanism}"), "topics");
+        assert_eq!(wrong.code, Some(1));
+        assert!(wrong.stderr.contains("authentication failed"), "{}", wrong.stderr);
+        assert_eq!(wrong.stderr.lines().count(), 1, "{}", wrong.stderr);
+    }
+    let plain = all("-X sasl.password=wonder:land -X security.protocol=SASL_PLAINTEXT", "topics");
+    assert_eq!(plain.code, Some(1));
+    assert!(plain.stderr.contains("TLS"), "{}", plain.stderr);
+    let distrust = tool
+        .command("topics")
+        .args(["-F", "broker.properties", "-X", "sasl.password=wonder:land"])
+        .args(["-X", "ssl.ca.location="])
+        .output()
+        .unwrap();
+    assert_eq!(distrust.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&distrust.stderr).contains("certificate"), "{distrust:?}");
+
+    assert!(fs::exists(ca).unwrap());
+    broker.signal("TERM");
+    assert_eq!(broker.end(), Some(143));
+    assert!(!fs::exists(ca).unwrap(), "{ca} was left behind");
+}
+
+#[test]
+fn the_authority_can_be_written_where_one_wants_it() {
+    let tool = Tool::bare();
+    let mut broker = tool.start("broker --listen 127.0.0.1:0 --tls --ca-file ca.pem -q");
+    let settings = settings(&broker, 3);
+    assert_eq!(settings[1..], ["security.protocol=SSL", "ssl.ca.location=ca.pem"]);
+    fs::write(tool.folder().join("broker.properties"), settings.join("\n")).unwrap();
+    tool.lines("-F broker.properties topics", "");
+    broker.signal("INT");
+    assert_eq!(broker.end(), Some(0));
+    assert!(tool.folder().join("ca.pem").exists());
+}
+
+#[test]
+fn what_it_cannot_do_is_a_usage_error() {
+    let tool = Tool::bare();
+    for arguments in
+        ["broker --partitions 0", "broker --sasl alice", "broker --sasl :x", "broker --ca-file x"]
+    {
+        let run = tool.run(arguments, "");
+        assert_eq!(run.code, Some(2), "{arguments}: {}", run.stderr);
+    }
+}
