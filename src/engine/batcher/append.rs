@@ -143,8 +143,11 @@ impl<C: Divide> Batcher<C> {
         }
         topic.spread.appended(partition, added.bytes);
         self.held = self.held.saturating_add(added.memory);
-        let wake = (opened || added.is_full) && self.schedule(at);
-        Ok((at, added.index, wake))
+        let sooner = (opened || added.is_full) && self.schedule(at);
+        // Without an identity or a leader nothing is due, and somebody has to ask for what is missing.
+        let is_lacking =
+            self.needs_identity() || self.lanes.get(at).is_some_and(|lane| lane.leader.is_none());
+        Ok((at, added.index, sooner || opened && is_lacking))
     }
 
     /// The lane of a partition that the topic has.

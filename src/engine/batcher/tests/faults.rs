@@ -339,7 +339,7 @@ fn a_hint_sends_the_batch_to_the_new_leader_without_a_pause() {
 fn records_wait_for_a_leader_and_say_that_they_do() {
     let mut bench = Bench::new(limits());
     bench.apply(view(ID, &[(-1, 1), (1, 1), (0, 1), (1, 1)]));
-    bench.send(0, "a").unwrap();
+    assert!(bench.send(0, "a").unwrap(), "somebody has to ask who leads");
     assert!(bench.batcher.ready(bench.now).is_empty());
     assert_eq!(bench.batcher.leaderless().into_iter().collect::<Vec<_>>(), [&text(TOPIC)]);
     bench.apply(view(ID, &[(1, 2), (1, 1), (0, 1), (1, 1)]));

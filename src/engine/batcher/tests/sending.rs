@@ -244,7 +244,7 @@ fn nothing_is_sent_before_the_producer_id_is_there() {
     bench.batcher = Batcher::new(Limits { linger: Duration::ZERO, ..limits() });
     bench.topic = bench.batcher.topic(TOPIC, &view, bench.now).unwrap();
     assert!(bench.batcher.needs_identity());
-    assert!(!bench.send(0, "a").unwrap());
+    assert!(bench.send(0, "a").unwrap(), "somebody has to ask for it");
     assert!(bench.batcher.ready(bench.now).is_empty());
     bench.batcher.set_identity(Identity { id: ProducerId(1), epoch: ProducerEpoch(4) });
     bench.run(0);
