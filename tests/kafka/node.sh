@@ -15,6 +15,7 @@ listeners=(
     'SASL_PLAINTEXT SASL_PLAINTEXT sasl_plaintext -'
     'MUTUAL SSL ssl broker'                        # wants a client's certificate
     'REAUTH SASL_PLAINTEXT reauth -'               # sessions end after 2 s (KIP-368)
+    'PLAIN_ONLY SASL_PLAINTEXT plain_only -'       # offers PLAIN and nothing else
     'EXPIRED SASL_SSL expired expired'             # and those that a client must refuse
     'NOT_YET_VALID SASL_SSL not_yet_valid not-yet-valid'
     'WRONG_HOST SASL_SSL wrong_host wrong-host'
@@ -99,6 +100,7 @@ ssl.keystore.type=PEM
 ssl.truststore.type=PEM
 ssl.truststore.location=$dir/certs/ca.pem
 listener.name.mutual.ssl.client.auth=required
+listener.name.plain_only.sasl.enabled.mechanisms=PLAIN
 END
     case $version in
         3.*) ;;

@@ -9,6 +9,9 @@
 #[path = "../support/real/mod.rs"]
 mod real;
 
+mod connect;
+mod door;
+mod login;
 mod outage;
 mod records;
 

@@ -2,7 +2,7 @@
 //! and SASL again before the session's lifetime ends (KIP-368).
 
 use super::Versions;
-use crate::engine::sasl::{Derive, Input, Mechanism, Step};
+use crate::engine::sasl::{Derive, Input, Mechanism, Step, printable};
 use crate::error::{Error, ErrorKind};
 use crate::messages::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, Request, SaslAuthenticateRequest,
@@ -209,15 +209,17 @@ impl Handshake {
         let wanted = self.mechanism.as_ref().map_or("", |mechanism| mechanism.name());
         let offered: Vec<&str> = response.mechanisms.iter().map(Text::as_str).collect();
         let attempt = format!("agree on the SASL mechanism {wanted}: {}", response.error_code);
-        Err(Error::new(ErrorKind::Authentication, attempt)
-            .hint(format!("the broker offers {}; set sasl.mechanism to one of them", offered.join(", "))))
+        Err(Error::new(ErrorKind::Authentication, attempt).hint(format!(
+            "the broker offers {}; set sasl.mechanism to one of them",
+            printable(offered.join(", ").as_bytes())
+        )))
     }
 
     fn sasl_authenticate_answer(&mut self, body: &Bytes) -> Result<Progress, Error> {
         let response: SaslAuthenticateResponse = self.decode::<SaslAuthenticateRequest>(body)?;
         if response.error_code != ErrorCode::NONE {
             let name = self.mechanism.as_ref().map_or("SASL", |mechanism| mechanism.name());
-            let said = response.error_message.as_deref().unwrap_or_default();
+            let said = printable(response.error_message.as_deref().unwrap_or_default().as_bytes());
             let attempt = format!("authenticate with {name}: {} {said}", response.error_code);
             let mut error = Error::new(ErrorKind::Authentication, attempt.trim_end().to_owned())
                 .hint("check sasl.username and sasl.password, or the token");

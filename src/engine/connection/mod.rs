@@ -123,6 +123,8 @@ pub struct Connection {
     muted_until: Option<Instant>,
     renew_at: Option<Instant>,
     last_use: Option<Instant>,
+    /// Whether a request has been answered.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -160,6 +162,7 @@ impl Connection {
             muted_until: None,
             renew_at: None,
             last_use: None,
+            answered: false,
             options,
         };
         let deadline = connection.options.setup_deadline;
@@ -301,7 +304,7 @@ impl Connection {
         if matches!(self.stage, Stage::Closed(_)) {
             return;
         }
-        let error = error.broker(&self.options.peer);
+        let error = self.advise(error.broker(&self.options.peer));
         self.transmits.clear();
         for request in self.in_flight.drain(..) {
             let sent = if request.handed_over { Sent::Maybe } else { Sent::Never };
@@ -313,6 +316,17 @@ impl Connection {
             self.events.push_back(Event::Answer(request.id, Err(error.clone().sent(Sent::Never))));
         }
         self.stage = Stage::Closed(error);
+    }
+
+    /// A listener that wants SASL answers ApiVersions to everybody and hangs up on whatever comes next.
+    fn advise(&self, error: Error) -> Error {
+        let hung_up = error.kind() == ErrorKind::Disconnected && matches!(self.stage, Stage::Ready);
+        if hung_up && !self.options.sasl && !self.answered && !self.in_flight.is_empty() {
+            return error.hint(
+                "the peer hung up on the first request: does its listener want SASL (security.protocol)?",
+            );
+        }
+        error
     }
 
     /// Why the connection is closed, if it is.
@@ -451,6 +465,7 @@ impl Connection {
         self.last_use = Some(now);
         match request.id {
             Some(id) => {
+                self.answered = true;
                 self.events.push_back(Event::Answer(id, Ok(Answer { version: request.version, body })))
             }
             None => {

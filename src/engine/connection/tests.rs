@@ -342,6 +342,24 @@ fn an_unsupported_mechanism_names_those_that_the_broker_offers() {
 }
 
 #[test]
+fn a_peer_that_hangs_up_on_the_first_request_may_want_sasl() {
+    let hangs_up_after = |answers: usize| {
+        let mut bench = Bench::ready();
+        for _ in 0..answers {
+            bench.send();
+            let seen = bench.request();
+            bench.answer(&seen, MetadataResponse::default());
+        }
+        bench.send();
+        bench.request();
+        bench.connection.received_end();
+        bench.closed()
+    };
+    assert!(hangs_up_after(0).contains("does its listener want SASL (security.protocol)?"));
+    assert!(!hangs_up_after(1).contains("SASL"), "it has answered without");
+}
+
+#[test]
 fn a_peer_that_hangs_up_early_gets_advice() {
     let mut bench = Bench::new(false);
     bench.request();

@@ -71,7 +71,7 @@ fn shown_scope(scope: Option<&str>) -> String {
 }
 
 /// One line of at most 200 printable characters out of what a peer sent, fit for an error message.
-pub(super) fn printable(bytes: &[u8]) -> String {
+pub(in crate::engine) fn printable(bytes: &[u8]) -> String {
     const MAX_CHARS: usize = 200;
     let text = String::from_utf8_lossy(bytes);
     let mut line: String =

@@ -27,6 +27,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 pub use error::SaslError;
+pub(in crate::engine) use error::printable;
 pub use oauthbearer::{BearerToken, OAuthBearerServer, TokenVerdict};
 pub use plain::PlainServer;
 pub use scram::{Derive, Derived, MAX_ITERATIONS, MIN_ITERATIONS, ScramCredential, ScramHash, ScramServer};
