@@ -1,6 +1,10 @@
 //! What users do, against a real Kafka: `KAFKA=FILE` names one that runs, otherwise one is started.
 #![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::unwrap_used,
+    unreachable_pub,
     clippy::disallowed_methods,
     reason = "tests of the public API, with time and tasks of their own"
 )]
