@@ -427,7 +427,7 @@ mod tests {
             (endless.as_str(), Malformed::TooLong),
         ] {
             for piece in [1, 7, 1 << 20] {
-                let shown = &bytes[..bytes.len().min(80)];
+                let shown: String = bytes.chars().take(80).collect();
                 assert_eq!(read(bytes.as_bytes(), piece), Err(fault), "{shown:?} by {piece}");
             }
         }
