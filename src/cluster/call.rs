@@ -4,7 +4,6 @@ use super::{Cluster, Link};
 use crate::engine::retry::{Failure, Next, Repeat};
 use crate::error::{Error, ErrorKind, Result, Sent};
 use crate::messages::{Request, Route};
-use crate::net::pool::Peer;
 use crate::task;
 use crate::wire::Span;
 use std::time::Instant;
@@ -39,14 +38,14 @@ impl Cluster {
         let mut attempt = 0u32;
         loop {
             attempt = attempt.saturating_add(1);
-            let outcome = task::until(deadline, self.try_once(reach, &build, wanted, deadline)).await;
+            let mut used = None;
+            let outcome = self.try_once(reach, &build, wanted, deadline, &mut used).await;
             let error = match outcome {
-                None => return Err(Error::new(ErrorKind::Timeout, format!("wait for {}", R::API.key))),
-                Some(Ok(response)) => match judge(&response) {
+                Ok(response) => match judge(&response) {
                     None => return Ok(response),
                     Some(error) => error,
                 },
-                Some(Err(error)) => error,
+                Err(error) => error,
             };
             let failure = Failure {
                 fault: error.kind(),
@@ -59,6 +58,9 @@ impl Cluster {
             };
             let next = policy.decide(&failure, &mut task::rng());
             tracing::debug!(%error, ?next, attempt, "request failed");
+            if let (Next::Reconnect(_), Some(link)) = (next, &used) {
+                link.close(error.clone());
+            }
             self.prepare(next, deadline, error).await?;
         }
     }
@@ -67,6 +69,8 @@ impl Cluster {
     pub(crate) async fn prepare(&self, next: Next, deadline: Instant, error: Error) -> Result<()> {
         match next {
             Next::Fail | Next::Done => Err(error),
+            // It says itself that the time is over, and where.
+            Next::Expire if error.kind() == ErrorKind::Timeout => Err(error),
             Next::Expire => Err(Error::new(ErrorKind::Timeout, "give up: the time is over").source(error)),
             Next::Retry(at) | Next::Reconnect(at) => {
                 task::sleep_until(at).await;
@@ -90,27 +94,29 @@ impl Cluster {
         build: impl Fn(i16) -> R,
         wanted: Span,
         deadline: Instant,
+        used: &mut Option<Link>,
     ) -> Result<R::Response> {
-        let link = self.some_link::<R>(reach, deadline).await?;
+        let link = used.insert(self.some_link::<R>(reach, deadline).await?);
         let version = link.version::<R>(wanted)?;
-        link.send(&build(version), version).await?.await
+        let late = |sent| {
+            let attempt = format!("wait for the answer to {}", R::API.key);
+            Error::new(ErrorKind::Timeout, attempt).broker(link.peer()).sent(sent)
+        };
+        let sent = task::until(deadline, link.send(&build(version), version)).await;
+        let reply = sent.ok_or_else(|| late(Sent::Never))??;
+        task::until(deadline, reply).await.ok_or_else(|| late(Sent::Maybe))?
     }
 
     async fn some_link<R: Request>(&self, reach: Reach, deadline: Instant) -> Result<Link> {
-        self.shared.open()?;
-        let view = self.view();
-        let controller = view.controller().filter(|_| reach == Reach::Controller);
-        if let Some(broker) = controller {
-            return self.link(broker.id, R::API.lane, deadline).await;
-        }
-        let mut peers = self.shared.known_brokers();
-        if peers.is_empty() {
-            let bootstrap = self.config().bootstrap_servers.iter();
-            peers.extend(bootstrap.map(|address| Peer { id: None, address: address.clone() }));
-        }
-        match peers.first() {
-            Some(peer) => self.shared.link(peer, R::API.lane, deadline).await,
-            None => Err(Error::config("bootstrap.servers names no broker")),
+        let view = match self.view() {
+            view if view.is_empty() => self.refresh(deadline).await?,
+            view => view,
+        };
+        let controller = view.controller().filter(|_| reach == Reach::Controller).map(|broker| broker.id);
+        let readiest = || self.shared.known_brokers().first().and_then(|peer| peer.id);
+        match controller.or_else(readiest) {
+            Some(broker) => self.link(broker, R::API.lane, deadline).await,
+            None => Err(Error::new(ErrorKind::Internal, "find a broker: the view has none")),
         }
     }
 }

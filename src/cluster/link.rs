@@ -29,6 +29,16 @@ impl Link {
         self.handle.versions().pick(R::API.key, wanted).map_err(|error| error.broker(self.handle.peer()))
     }
 
+    /// How errors name the broker.
+    pub(super) fn peer(&self) -> &str {
+        self.handle.peer()
+    }
+
+    /// Closes the connection because of what the broker said.
+    pub(super) fn close(&self, error: Error) {
+        self.handle.close(error);
+    }
+
     /// Hands a request over; requests reach the broker in the order of these calls. What comes out waits for the answer.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! Metadata: one view of the cluster for everybody, refreshed by one task on age, on demand and on error.
 //!
 //! Whoever finds the view wanting (an unknown topic, a leader that is none) asks for a refresh; many that ask at once get
-//! one request. The last good view stays until a better one is there, however many refreshes fail.
+//! one request, which begins after they asked. The last good view stays until a better one is there, however many
+//! refreshes fail. Rounds that bring nothing new are followed by pauses that grow, as after failures: whoever asks again
+//! and again gets about one request a second.
 //!
-//! Any broker can answer. The one that is asked is drawn by chance among those that are not backed off; when it takes
-//! long a second one is asked beside it. When no known broker answers, the bootstrap servers are asked again (KIP-899).
+//! Any broker can answer. The one that is asked is drawn by chance among those that are ready; when it takes long, or
+//! what it says makes no sense, another one is asked, and behind the known brokers come the bootstrap servers (KIP-899).
 
 use super::Shared;
 use super::link::Link;
@@ -12,12 +14,12 @@ use crate::config::RecoveryStrategy;
 use crate::engine::retry::Backoff;
 use crate::engine::view::{Asked, Changes, View};
 use crate::error::{Error, ErrorKind, Result};
-use crate::messages::{Lane, MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use crate::messages::{ErrorCode, Lane, MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use crate::net::pool::Peer;
 use crate::task::{self, race};
 use crate::wire::{Span, Text};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
@@ -30,16 +32,20 @@ const LEAST_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Metadata {
     view: watch::Sender<View>,
-    /// Counts the rounds that have ended, well or not, and says how the last one did.
-    rounds: watch::Sender<Round>,
+    /// Held by whoever changes the view, so that no change is lost; readers do not wait for it.
+    changing: Mutex<()>,
+    last_round: watch::Sender<Round>,
     wants: Mutex<Wants>,
     wake: Notify,
 }
 
+/// The last round that has ended, well or not.
 #[derive(Debug, Clone, Default)]
 struct Round {
     number: u64,
     error: Option<Error>,
+    /// There will be no other.
+    closed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -48,13 +54,16 @@ struct Wants {
     topics: HashMap<Text, bool>,
     refresh: bool,
     rebootstrap: bool,
+    /// The number of the last round that has begun.
+    begun: u64,
 }
 
 impl Metadata {
     pub(super) fn new() -> Metadata {
         Metadata {
             view: watch::Sender::new(View::default()),
-            rounds: watch::Sender::new(Round::default()),
+            changing: Mutex::default(),
+            last_round: watch::Sender::new(Round::default()),
             wants: Mutex::default(),
             wake: Notify::new(),
         }
@@ -70,10 +79,15 @@ impl Metadata {
         self.view.subscribe()
     }
 
-    /// Asks for a refresh soon, without waiting for it.
-    pub(super) fn ask(&self) {
-        self.wants().refresh = true;
+    /// Asks for a refresh soon, without waiting for it. It will have a higher number than the one that is returned.
+    pub(super) fn ask(&self) -> u64 {
+        let begun = {
+            let mut wants = self.wants();
+            wants.refresh = true;
+            wants.begun
+        };
         self.wake.notify_one();
+        begun
     }
 
     /// Asks to start from the bootstrap servers (KIP-1102).
@@ -92,7 +106,34 @@ impl Metadata {
 
     /// Replaces the view by one that `change` has made better: a hint of a broker.
     pub(super) fn amend(&self, change: impl FnOnce(&mut View) -> bool) {
-        self.view.send_if_modified(|view| change(view));
+        let _changing = lock(&self.changing);
+        self.view.send_if_modified(change);
+    }
+
+    /// Takes over what a broker says; whether anything in it is new.
+    fn learn(&self, answers: Vec<MetadataResponse>) -> Result<bool> {
+        let _changing = lock(&self.changing);
+        let mut view = self.view();
+        let mut is_news = false;
+        for answer in answers {
+            let changes = view.apply(answer, Asked::SomeTopics)?;
+            is_news |= brings_news(&changes);
+            report(&changes);
+        }
+        self.view.send_replace(view);
+        Ok(is_news)
+    }
+
+    /// Ends all waits: there will be no other view.
+    pub(super) fn close(&self) {
+        self.last_round.send_modify(|round| round.closed = true);
+    }
+
+    /// Ready when a refresh is wanted.
+    async fn wanted(&self) {
+        while !self.wants().refresh {
+            self.wake.notified().await;
+        }
     }
 
     /// Waits for a refresh that begins after this call.
@@ -109,18 +150,19 @@ impl Metadata {
         deadline: Instant,
         enough: impl Fn(&View) -> Option<Result<()>>,
     ) -> Result<View> {
-        let mut rounds = self.rounds.subscribe();
+        let mut rounds = self.last_round.subscribe();
         let mut last = None;
         loop {
-            rounds.mark_unchanged();
-            self.ask();
-            let ended = task::until(deadline, rounds.changed()).await;
-            if ended.is_none() {
+            let before = self.ask();
+            let is_over = |round: &Round| round.closed || round.number > before;
+            let ended =
+                async { rounds.wait_for(is_over).await.map(|round| round.clone()).unwrap_or_default() };
+            let Some(round) = task::until(deadline, ended).await else {
                 let error = Error::new(ErrorKind::Timeout, "refresh metadata");
                 return Err(last.map_or(error.clone(), |cause: Error| error.source(cause)));
-            }
-            let round = rounds.borrow_and_update().clone();
+            };
             match round.error {
+                _ if round.closed => return Err(super::closed()),
                 Some(error) if !error.is_retriable() && error.kind() != ErrorKind::Protocol => {
                     return Err(error);
                 }
@@ -137,77 +179,77 @@ impl Metadata {
     }
 
     fn wants(&self) -> MutexGuard<'_, Wants> {
-        self.wants.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.wants)
     }
 }
 
-/// The task that refreshes. It ends when the client is gone.
-pub(super) async fn run(shared: Weak<Shared>) {
-    let mut failures = 0u32;
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks can be left half done: a poisoned one is as good as any.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The task that refreshes. The cluster ends it.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let Shared { config, metadata, .. } = &*shared;
+    let backoff = Backoff { base: config.retry_backoff, max: config.retry_backoff_max };
+    let mut in_vain = 0u32;
     let mut last_success = task::now();
     loop {
-        let Some(cluster) = shared.upgrade() else { return };
-        let max_age = cluster.config.metadata_max_age;
-        // Only a weak reference is held while waiting, so that a dropped client ends the task.
-        let idle = task::after(task::now(), max_age);
-        if !cluster.metadata.wants().refresh {
-            let metadata = Arc::clone(&cluster.metadata);
-            drop(cluster);
-            task::until(idle, metadata.wake.notified()).await;
-            let Some(again) = shared.upgrade() else { return };
-            if again.is_closed() {
-                return;
-            }
-            again.metadata.wants().refresh = true;
-            continue;
-        }
+        task::until(task::after(task::now(), config.metadata_max_age), metadata.wanted()).await;
         let begun = task::now();
-        let outcome = refresh(&cluster, last_success).await;
-        // While leaders are missing, those who wait for them ask again and again: the pauses grow as after failures.
-        failures = if matches!(outcome, Ok(false)) { 0 } else { failures.saturating_add(1) };
-        if outcome.is_ok() {
-            last_success = task::now();
+        let outcome = refresh(&shared, last_success).await;
+        in_vain = if matches!(outcome, Ok(true)) { 0 } else { in_vain.saturating_add(1) };
+        match &outcome {
+            Ok(_) => last_success = task::now(),
+            Err(error) => tracing::warn!(%error, "metadata was not refreshed"),
         }
-        if let Err(error) = &outcome {
-            tracing::warn!(%error, "metadata was not refreshed");
-        }
-        cluster.metadata.rounds.send_modify(|round| {
+        metadata.last_round.send_modify(|round| {
             round.number = round.number.wrapping_add(1);
             round.error = outcome.err();
         });
-        let backoff = Backoff { base: cluster.config.retry_backoff, max: cluster.config.retry_backoff_max };
-        let pause = backoff.after(failures.max(1), &mut task::rng()).max(LEAST_PAUSE);
-        drop(cluster);
-        task::sleep_until(task::after(begun, pause).max(task::now())).await;
+        let pause = backoff.after(in_vain.max(1), &mut task::rng()).max(LEAST_PAUSE);
+        task::sleep_until(task::after(begun, pause)).await;
+        // Who asks after a longer silence has another reason to.
+        if task::until(task::after(begun, backoff.max.saturating_mul(2)), metadata.wanted()).await.is_none() {
+            in_vain = 0;
+        }
     }
 }
 
-/// One round: asks until one broker has given a view that holds water. Says whether something is missing in it that
-/// another round may bring.
+/// What came of asking one broker.
+enum Told {
+    /// A view that holds water, and whether anything in it is new.
+    View { is_news: bool },
+    /// To start from the bootstrap servers (KIP-1102).
+    Rebootstrap,
+}
+
+/// One round: asks until one broker has given a view that holds water. Says whether anything in it is new.
 async fn refresh(cluster: &Arc<Shared>, last_success: Instant) -> Result<bool> {
     let (requests, rebootstrap) = {
         let mut wants = cluster.metadata.wants();
         wants.refresh = false;
+        wants.begun = wants.begun.wrapping_add(1);
         (requests(&wants.topics), std::mem::take(&mut wants.rebootstrap))
     };
-    let stale = task::now().saturating_duration_since(last_success)
-        >= cluster.config.metadata_recovery_rebootstrap_trigger;
+    let age = task::now().saturating_duration_since(last_success);
+    let stale = age >= cluster.config.metadata_recovery_rebootstrap_trigger;
     let may_rebootstrap = cluster.config.metadata_recovery_strategy == RecoveryStrategy::Rebootstrap;
-    let known = cluster.known_brokers();
-    let mut error = None;
-    if !known.is_empty() && !(may_rebootstrap && (rebootstrap || stale)) {
-        match ask_one_of(cluster, known, &requests).await {
-            Ok(incomplete) => return Ok(incomplete),
-            Err(failed) if !may_rebootstrap => return Err(failed),
-            Err(failed) => error = Some(failed),
+    let mut peers = cluster.known_brokers();
+    if !peers.is_empty() && !(may_rebootstrap && (rebootstrap || stale)) {
+        if may_rebootstrap {
+            peers.extend(cluster.bootstrap_servers());
+        }
+        if let Told::View { is_news } = ask_one_of(cluster, peers, &requests).await? {
+            return Ok(is_news);
         }
     }
-    let bootstrap = cluster.config.bootstrap_servers.iter();
-    let bootstrap = bootstrap.map(|address| Peer { id: None, address: address.clone() }).collect();
-    ask_one_of(cluster, bootstrap, &requests).await.map_err(|failed| {
-        // A known broker that answered with something final says more than a bootstrap server that is down.
-        error.filter(|error| !error.is_retriable()).unwrap_or(failed)
-    })
+    match ask_one_of(cluster, cluster.bootstrap_servers(), &requests).await? {
+        Told::View { is_news } => Ok(is_news),
+        Told::Rebootstrap => {
+            Err(Error::broker_code(ErrorCode::REBOOTSTRAP_REQUIRED, "start from the bootstrap servers"))
+        }
+    }
 }
 
 /// One request for the topics that may be created and one for those that may not.
@@ -232,25 +274,15 @@ fn requests(topics: &HashMap<Text, bool>) -> Vec<MetadataRequest> {
     }
 }
 
-async fn ask_one_of(cluster: &Arc<Shared>, peers: Vec<Peer>, requests: &[MetadataRequest]) -> Result<bool> {
+async fn ask_one_of(cluster: &Arc<Shared>, peers: Vec<Peer>, requests: &[MetadataRequest]) -> Result<Told> {
     let deadline = task::after(task::now(), cluster.config.request_timeout);
-    let answers = race(peers, STAGGER, deadline, |peer| ask(cluster, peer, requests, deadline)).await;
-    let answers = answers.map_err(|failed| {
+    let told = race(peers, STAGGER, deadline, |peer| ask(cluster, peer, requests, deadline)).await;
+    told.map_err(|failed| {
         let late = || Error::new(ErrorKind::Timeout, "ask any broker for metadata");
         // What a person has to mend is told before what may pass.
         let (retriable, last): (Vec<Error>, Vec<Error>) = failed.into_iter().partition(Error::is_retriable);
         last.into_iter().chain(retriable).next().unwrap_or_else(late)
-    })?;
-    let mut view = cluster.metadata.view();
-    let mut incomplete = false;
-    for answer in answers {
-        let changes = view.apply(answer, Asked::SomeTopics)?;
-        incomplete |= changes.is_incomplete();
-        report(&changes);
-    }
-    cluster.forget_brokers_not_in(&view);
-    cluster.metadata.view.send_replace(view);
-    Ok(incomplete)
+    })
 }
 
 async fn ask(
@@ -258,15 +290,30 @@ async fn ask(
     peer: Peer,
     requests: &[MetadataRequest],
     deadline: Instant,
-) -> Result<Vec<MetadataResponse>> {
+) -> Result<Told> {
     let handle = cluster.pool.get(&peer, Lane::Normal, deadline).await?;
     let link = Link::new(handle, cluster.config.request_timeout);
     let mut answers = Vec::with_capacity(requests.len());
     for request in requests {
         // Version 4 is the first that can be told not to create topics.
-        answers.push(link.call(request, Span::from(4)).await?);
+        let answer = link.call(request, Span::from(4)).await?;
+        if answer.error_code == ErrorCode::REBOOTSTRAP_REQUIRED
+            && cluster.config.metadata_recovery_strategy == RecoveryStrategy::Rebootstrap
+        {
+            return Ok(Told::Rebootstrap);
+        }
+        answers.push(answer);
     }
-    Ok(answers)
+    let is_news = cluster.metadata.learn(answers).map_err(|error| error.broker(&peer))?;
+    // Bootstrap servers are kept as long as they are needed: to connect to them for each round would be a storm.
+    cluster.forget_brokers_not_in(&cluster.metadata.view(), peer.id.is_none());
+    Ok(Told::View { is_news })
+}
+
+fn brings_news(changes: &Changes) -> bool {
+    let Changes { cluster, brokers, recreated, vanished, grown, leaders, .. } = changes;
+    let topics = !(recreated.is_empty() && vanished.is_empty() && grown.is_empty());
+    cluster.is_some() || !brokers.is_empty() || topics || *leaders > 0
 }
 
 /// Says what is worth a line in a log.

@@ -16,17 +16,17 @@ pub(crate) use link::{Link, Reply};
 
 use crate::config::{ClientConfig, HostPort, Secret};
 use crate::engine::retry::{Backoff, Policy};
-use crate::engine::view::View;
+use crate::engine::view::{Broker, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::messages::{BrokerId, Lane};
 use crate::net::auth::Auth;
 use crate::net::dial::{Dial, Security};
 use crate::net::pool::{Peer, Pool};
-use crate::task;
+use crate::task::{self, Owned};
 use crate::wire::Text;
 use metadata::Metadata;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -34,13 +34,15 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub(crate) struct Cluster {
     shared: Arc<Shared>,
+    /// Refreshes metadata until the last clone is gone or the cluster is closed.
+    refresher: Arc<Mutex<Option<Owned>>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     config: Arc<ClientConfig>,
     pool: Pool,
-    metadata: Arc<Metadata>,
+    metadata: Metadata,
     closed: AtomicBool,
 }
 
@@ -49,14 +51,10 @@ impl Cluster {
     pub(crate) fn new(config: ClientConfig, dial: Arc<dyn Dial>, security: Security, auth: Auth) -> Cluster {
         let config = Arc::new(config);
         let pool = Pool::new(Arc::clone(&config), dial, security, Arc::new(auth));
-        let shared = Arc::new(Shared {
-            config,
-            pool,
-            metadata: Arc::new(Metadata::new()),
-            closed: AtomicBool::new(false),
-        });
-        task::spawn(metadata::run(Arc::downgrade(&shared)));
-        Cluster { shared }
+        let shared =
+            Arc::new(Shared { config, pool, metadata: Metadata::new(), closed: AtomicBool::new(false) });
+        let refresher = Owned::spawn(metadata::run(Arc::clone(&shared)));
+        Cluster { shared, refresher: Arc::new(Mutex::new(Some(refresher))) }
     }
 
     /// The settings.
@@ -138,11 +136,16 @@ impl Cluster {
     /// [`ErrorKind::Connect`] when the view has no such broker; otherwise why no connection came about.
     pub(crate) async fn link(&self, id: BrokerId, lane: Lane, deadline: Instant) -> Result<Link> {
         self.shared.open()?;
-        let Some(peer) = self.shared.peer(id) else {
-            return Err(Error::new(ErrorKind::Connect, format!("find the address of broker {}", id.0))
-                .hint("the broker is not in the cluster's metadata: is it down?"));
+        let link = match self.shared.peer(id) {
+            Some(peer) => self.shared.link(&peer, lane, deadline).await,
+            None => Err(Error::new(ErrorKind::Connect, format!("find the address of broker {}", id.0))
+                .hint("the broker is not in the cluster's metadata: is it down?")),
         };
-        self.shared.link(&peer, lane, deadline).await
+        if link.as_ref().is_err_and(Error::is_retriable) {
+            // It may be elsewhere by now.
+            self.ask_for_metadata();
+        }
+        link
     }
 
     /// Replaces user name and password from the next authentication on.
@@ -153,25 +156,23 @@ impl Cluster {
         self.shared.pool.auth().set_credentials(username, password)
     }
 
-    /// Refuses every further call. Connections close when nothing is under way on them.
+    /// Refuses every further call, and ends those that wait for metadata or for a connection. Connections close when
+    /// nothing is under way on them.
     pub(crate) fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
-        self.shared.metadata.ask();
+        self.refresher.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.metadata.close();
         self.shared.pool.close();
     }
 }
 
-impl Shared {
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "use a client that was closed")
+}
 
+impl Shared {
     fn open(&self) -> Result<()> {
-        if self.is_closed() {
-            Err(Error::new(ErrorKind::Closed, "use a client that was closed"))
-        } else {
-            Ok(())
-        }
+        if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
     }
 
     fn peer(&self, id: BrokerId) -> Option<Peer> {
@@ -180,16 +181,23 @@ impl Shared {
         Some(Peer { id: Some(id), address: HostPort::new(broker.host.as_str(), broker.port) })
     }
 
-    /// The brokers of the view, those that are backed off last, otherwise by chance.
+    /// The brokers of the view, the readiest first, otherwise by chance.
     fn known_brokers(&self) -> Vec<Peer> {
         let view = self.metadata.view();
-        let mut peers: Vec<Peer> = view
-            .brokers()
-            .map(|broker| Peer {
-                id: Some(broker.id),
-                address: HostPort::new(broker.host.as_str(), broker.port),
-            })
-            .collect();
+        let peer = |broker: &Arc<Broker>| Peer {
+            id: Some(broker.id),
+            address: HostPort::new(broker.host.as_str(), broker.port),
+        };
+        self.by_readiness(view.brokers().map(peer).collect())
+    }
+
+    /// The entries of `bootstrap.servers`, in the same order.
+    fn bootstrap_servers(&self) -> Vec<Peer> {
+        let servers = self.config.bootstrap_servers.iter();
+        self.by_readiness(servers.map(|address| Peer { id: None, address: address.clone() }).collect())
+    }
+
+    fn by_readiness(&self, mut peers: Vec<Peer>) -> Vec<Peer> {
         task::rng().shuffle(&mut peers);
         peers.sort_by_cached_key(|peer| self.pool.readiness(peer));
         peers
@@ -200,9 +208,9 @@ impl Shared {
         Ok(Link::new(handle, self.config.request_timeout))
     }
 
-    fn forget_brokers_not_in(&self, view: &View) {
+    fn forget_brokers_not_in(&self, view: &View, keep_bootstrap: bool) {
         self.pool.retain(|peer| match peer.id {
-            None => view.brokers().next().is_none(),
+            None => keep_bootstrap,
             Some(id) => view.broker(id).is_some_and(|broker| {
                 broker.host.as_str() == peer.address.host && broker.port == peer.address.port
             }),
@@ -210,9 +218,5 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
-    /// Wakes the task that refreshes metadata, which then finds that nobody is left.
-    fn drop(&mut self) {
-        self.metadata.ask();
-    }
-}
+#[cfg(test)]
+mod tests;
