@@ -22,7 +22,8 @@ pub struct Ssl {
     /// The certificate's private key: `ssl.key.location` or `ssl.key.pem`; in Java's words `ssl.keystore.location` or
     /// `ssl.keystore.key`. Default: none.
     pub key: Option<Pem>,
-    /// `ssl.key.password`: what the private key is encrypted with. Default: none.
+    /// `ssl.key.password`: what the private key is encrypted with. Keys in PKCS#8 (`BEGIN ENCRYPTED PRIVATE KEY`) are read
+    /// that PBES2 encrypts with PBKDF2 and AES-CBC, as `openssl pkcs8 -topk8` does. Default: none.
     pub key_password: Option<Secret>,
     /// `ssl.enabled.protocols`: Default: TLS 1.2 and 1.3.
     pub enabled_protocols: Vec<TlsVersion>,

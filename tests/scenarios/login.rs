@@ -264,6 +264,13 @@ async fn a_client_certificate_is_shown_where_it_is_wanted() {
     let text = |name: &str| std::fs::read_to_string(kafka.cert(name)).unwrap();
     works(mutual().client_certificate_files(path("client.pem"), path("client.key"))).await;
     works(mutual().client_certificate_pem(text("client.pem"), text("client.key"))).await;
+    let password = text("client-encrypted.password");
+    let encrypted = || mutual().client_certificate_files(path("client.pem"), path("client-encrypted.key"));
+    works(encrypted().key_password(password)).await;
+    let error = refusal(encrypted().key_password("wrong")).await;
+    assert!(error.to_string().contains("ssl.key.password does not decrypt the private key"), "{error}");
+    let error = refusal(encrypted()).await;
+    assert!(error.to_string().contains("set ssl.key.password"), "{error}");
 
     let error = refusal(mutual()).await;
     let told = error.to_string();

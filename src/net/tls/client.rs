@@ -195,7 +195,10 @@ impl Settings {
         let mut config = match (&material.certificate, &material.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(key)) => builder
-                .with_client_auth_cert(certificate.certificates()?, key.private_key()?)
+                .with_client_auth_cert(
+                    certificate.certificates()?,
+                    key.private_key(self.ssl.key_password.as_ref())?,
+                )
                 .map_err(|error| {
                     Error::config(format!(
                         "{} and {} cannot be used together",

@@ -6,6 +6,7 @@
 //! renewed ones are used without a restart.
 
 mod client;
+mod encrypted_key;
 mod explain;
 mod pem;
 mod provider;

@@ -5,14 +5,17 @@ use std::io;
 use std::path::Path;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
-use crate::config::Pem;
+use super::encrypted_key::{self, Fault};
+use crate::config::{Pem, Secret};
 use crate::error::{Error, Result};
 
 /// Above any list of certificates; a file beyond it is not one.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+const CONVERT: &str = "encrypt it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -in KEY.pem -out NEW.pem`";
 
 /// PEM text as it was found, and where.
 pub(super) struct Text {
@@ -50,23 +53,37 @@ impl Text {
         Ok(found)
     }
 
-    /// The first private key in it: PKCS#8, PKCS#1 (RSA) or SEC1 (EC). rustls takes the decoded key over and keeps
-    /// it; the text that it came from is this module's to overwrite.
-    pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>> {
-        if self.contains("BEGIN ENCRYPTED PRIVATE KEY") || self.contains("Proc-Type: 4,ENCRYPTED") {
+    /// The first private key in it: PKCS#8, PKCS#1 (RSA) or SEC1 (EC); PKCS#8 also encrypted, with `password`.
+    pub(super) fn private_key(&self, password: Option<&Secret>) -> Result<PrivateKeyDer<'static>> {
+        if self.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+            return self.decrypted(password);
+        }
+        if self.contains("Proc-Type: 4,ENCRYPTED") {
             return Err(Error::config(format!(
-                "{}: the private key is encrypted, and ottla does not decrypt keys",
+                "{}: the private key is encrypted in OpenSSL's old way, which is not read",
                 self.origin
             ))
-            .hint(
-                "decrypt it with `openssl pkey -in KEY.pem -out PLAIN.pem`, keep the result readable to the service only \
-                 (chmod 600), and leave ssl.key.password away",
-            ));
+            .hint(CONVERT));
         }
         PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
             rustls::pki_types::pem::Error::NoItemsFound => self.malformed("holds no private key"),
             error => self.malformed("holds malformed PEM").source(error),
         })
+    }
+
+    fn decrypted(&self, password: Option<&Secret>) -> Result<PrivateKeyDer<'static>> {
+        let origin = &self.origin;
+        let Some(password) = password else {
+            return Err(Error::config(format!("{origin}: the private key is encrypted"))
+                .hint("set ssl.key.password to its password"));
+        };
+        match encrypted_key::decrypt(&self.bytes, password.expose().as_bytes()) {
+            Ok(key) => Ok(PrivatePkcs8KeyDer::from(key.to_vec()).into()),
+            Err(fault @ Fault::Password) => {
+                Err(Error::config(format!("{origin}: {fault}")).hint("is it this key's own?"))
+            }
+            Err(fault) => Err(Error::config(format!("{origin}: {fault}")).hint(CONVERT)),
+        }
     }
 
     fn contains(&self, line: &str) -> bool {

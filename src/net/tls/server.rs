@@ -30,7 +30,7 @@ impl TlsServer {
             Error::config("the broker's certificate and key cannot be used together").source(error)
         };
         let certificate = pem::Text::read("the broker's certificate", certificate)?.certificates()?;
-        let key = pem::Text::read("the broker's key", key)?.private_key()?;
+        let key = pem::Text::read("the broker's key", key)?.private_key(None)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(rustls::DEFAULT_VERSIONS)
             .map_err(unusable)?;

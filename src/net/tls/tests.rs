@@ -439,12 +439,13 @@ fn unusable_settings_are_refused_with_the_way_out() {
     assert_says(&refused_settings(&empty), &["no certificate"]);
     let half = Ssl { certificate: Some(good.certificate.clone()), ..trusting(&authority) };
     assert_says(&refused_settings(&half), &["both ssl.certificate.location and ssl.key.location"]);
-    for encrypted in [
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
-        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
-    ] {
-        assert_says(&refused_settings(&with_key(encrypted)), &["encrypted", "openssl pkey"]);
-    }
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    assert_says(&refused_settings(&with_key(encrypted)), &["is encrypted", "set ssl.key.password"]);
+    let with_password = Ssl { key_password: Some(Secret::from("secret")), ..with_key(encrypted) };
+    assert_says(&refused_settings(&with_password), &["encrypted private key is malformed", "openssl pkcs8"]);
+    let old =
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    assert_says(&refused_settings(&with_key(old)), &["OpenSSL's old way", "openssl pkcs8"]);
     assert_says(&refused_settings(&with_key("no key")), &["no private key"]);
     let other = authority.issue(&["client"], Validity::Current).unwrap();
     let Pem::Text(others_key) = &other.key else { panic!("keys are text") };
