@@ -82,3 +82,9 @@ pub use consumer::{Batch, Consumer, ConsumerBuilder, Start, TopicPartition};
 pub use error::{Error, ErrorKind, Result};
 pub use net::auth::{Token, TokenProvider};
 pub use producer::{Delivered, Delivery, IntoBytes, Producer, ProducerBuilder, Record};
+
+/// The README, whose example is compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;
