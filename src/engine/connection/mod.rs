@@ -372,6 +372,8 @@ impl Connection {
         }
         while self.in_flight.len() < self.options.max_in_flight.max(1) {
             let Some(request) = self.queued.pop_front() else { return };
+            // It may have waited here for longer than the connection may be idle.
+            self.last_use = Some(now);
             let Outgoing { id, key, version, body, answered, timeout } = request;
             let deadline = now.checked_add(timeout).unwrap_or(now);
             if answered {

@@ -249,6 +249,20 @@ fn an_idle_connection_closes_without_fault() {
 }
 
 #[test]
+fn a_request_that_was_held_back_for_long_is_still_sent() {
+    let mut bench = Bench::ready();
+    bench.connection.mute(60 * SECOND, bench.now);
+    let body = vec![body_of_request(12, MetadataRequest::default().into())];
+    let request =
+        Outgoing { id: 77, key: ApiKey::METADATA, version: 12, body, answered: false, timeout: SECOND };
+    bench.connection.send(request, bench.now);
+    bench.at(60 * SECOND);
+    bench.at(Duration::ZERO);
+    assert!(bench.connection.closed().is_none(), "{:?}", bench.connection.closed());
+    bench.request();
+}
+
+#[test]
 fn a_request_without_answer_is_done_when_it_is_sent() {
     let mut bench = Bench::ready();
     let body = vec![body_of_request(12, MetadataRequest::default().into())];
