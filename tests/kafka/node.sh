@@ -1,5 +1,5 @@
 # Sourced by tests/kafka/run: what one broker is made of and how it is started, stopped and killed.
-# Uses $dir, $lib, $brokers, $version and ${settings[@]} of the caller. Broker N (which is a controller too) lives in $dir/N.
+# Uses $dir, $lib, $brokers, $version, ${settings[@]} and ${advertise[@]} of the caller. Broker N (which is a controller too) lives in $dir/N.
 # shellcheck shell=bash disable=SC2154
 
 # Who may log in; see env_write.
@@ -20,7 +20,8 @@ listeners=(
     'NOT_YET_VALID SASL_SSL not_yet_valid not-yet-valid'
     'WRONG_HOST SASL_SSL wrong_host wrong-host'
     'OTHER_CA SASL_SSL other_ca other'
-    'CONTROLLER PLAINTEXT controller -'
+    'INTERNAL PLAINTEXT - -'                       # the brokers' own: no proxy of a test lies between them
+    'CONTROLLER PLAINTEXT - -'
 )
 declare -A port=() # by "N NAME"
 declare -A pid=()  # by N
@@ -65,7 +66,8 @@ node_properties() { # N VOTERS
         read -r name protocol key certificate <<<"$row"
         all+=${all:+,}$name://127.0.0.1:${port["$n $name"]}
         map+=${map:+,}$name:$protocol
-        [ "$name" = CONTROLLER ] || advertised+=${advertised:+,}$name://$(node_host "$protocol"):${port["$n $name"]}
+        [ "$name" = CONTROLLER ] ||
+            advertised+=${advertised:+,}$name://${advertise["$n:$name"]:-$(node_host "$protocol"):${port["$n $name"]}}
     done
     cat <<END
 process.roles=broker,controller
@@ -76,7 +78,7 @@ listeners=$all
 advertised.listeners=$advertised
 listener.security.protocol.map=$map
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
+inter.broker.listener.name=INTERNAL
 log.dirs=$dir/$n/data
 num.partitions=6
 num.network.threads=2
@@ -218,7 +220,7 @@ env_write() {
             user_denied "$user_denied" password_denied "$password_denied"
         for row in "${listeners[@]}"; do
             read -r name protocol key certificate <<<"$row"
-            [ "$name" != CONTROLLER ] || continue
+            [ "$key" != - ] || continue
             list=
             for ((n = 1; n <= brokers; n++)); do list+=${list:+,}$(node_host "$protocol"):${port["$n $name"]}; done
             echo "$key=$list"

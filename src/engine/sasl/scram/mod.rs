@@ -56,6 +56,11 @@ pub struct Derive {
 }
 
 impl Derive {
+    /// How often the password is to be hashed.
+    pub fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
     /// Hashes: about 0.3 us an iteration, so a millisecond to a third of a second.
     pub fn run(self) -> Derived {
         Derived {
