@@ -210,7 +210,12 @@ pub(crate) fn paths(tokens: &[Token]) -> Vec<PathUse> {
                 open.push(named.then(|| tokens[at - 1].text.clone()));
             }
             "}" => drop(open.pop()),
-            "use" => {
+            // Not `-> impl Trait + use<'a>`.
+            "use"
+                if tokens
+                    .get(at + 1)
+                    .is_some_and(|next| is_word(&next.text) || next.text == "::" || next.text == "{") =>
+            {
                 let mut leaves = Vec::new();
                 at = unfold(tokens, at + 1, &[], &mut leaves);
                 found.extend(leaves.into_iter().map(|(segments, line)| PathUse {
@@ -251,14 +256,14 @@ fn unfold(
         match token.text.as_str() {
             "::" => {}
             "{" => {
+                let end = closing(tokens, at);
                 at += 1;
-                while tokens[at].text != "}" {
-                    at = unfold(tokens, at, &path, leaves);
-                    if tokens[at].text == "," {
-                        at += 1;
-                    }
+                while at < end {
+                    let next = unfold(tokens, at, &path, leaves);
+                    let comma = tokens.get(next).is_some_and(|token| token.text == ",");
+                    at = (next + usize::from(comma)).max(at + 1);
                 }
-                return at + 1;
+                return end + 1;
             }
             "as" => at += 1,
             "," | "}" | ";" => {
@@ -322,6 +327,14 @@ mod tests {
         let all =
             ["crate::a", "crate::a::B", "crate::d::*", "std::time::Instant::now", "x", "super::super::e"];
         assert_eq!(spelled(source), all);
+    }
+
+    #[test]
+    fn a_use_that_is_none_is_passed_over() {
+        assert_eq!(
+            spelled("fn f<'a>() -> impl Iterator + use<'a> { a::b() } fn g() { c::d() }"),
+            ["a::b", "c::d"]
+        );
     }
 
     #[test]
