@@ -136,7 +136,7 @@ async fn next(consumer: &mut Consumer, output: &mut Output, has_end: bool) -> Ou
 
 /// Fetches less ahead than a service would, unless somebody has said how much.
 fn save_memory(settings: &mut Settings) -> Result<(), ConfigError> {
-    for (key, value) in [("queued.max.messages.kbytes", "16384"), ("fetch.max.bytes", "8388608")] {
+    for (key, value) in [("queued.max.messages.kbytes", "8192"), ("fetch.max.bytes", "2097152")] {
         if !settings.is_set(key) {
             settings.set(key, value)?;
         }
