@@ -147,7 +147,7 @@ async fn a_client_certificate_opens_the_listener_that_asks_for_it() {
     let stranger = with("other-client.pem", "other-client.key");
     stays_out(stranger, ErrorKind::Tls, &["refuses the client's certificate"]).await;
     let encrypted = with("client.pem", "client-encrypted.key");
-    stays_out(encrypted, ErrorKind::Config, &["encrypted", "openssl pkey"]).await;
+    stays_out(encrypted, ErrorKind::Config, &["encrypted", "ssl.key.password"]).await;
 }
 
 #[tokio::test]
