@@ -193,9 +193,10 @@ async fn sessions_are_renewed_under_load_without_a_failure() {
         };
         let (a, b, c, ()) = tokio::join!(asking(), asking(), asking(), sending);
         assert!(a.min(b).min(c) > 50, "{a} {b} {c}");
-        // To the bootstrap server and on each lane that was used; a connection for each session would make twenty.
+        // Four without any fault: to the bootstrap server and on each lane that was used. Without renewal there were twelve;
+        // a machine under load may renew a session too late.
         let dials = dial.1.load(Ordering::Relaxed);
-        assert!(dials <= 10, "{dials} connections");
+        assert!(dials <= 8, "{dials} connections");
     });
     ottla::task::join_all(runs).await;
 }
