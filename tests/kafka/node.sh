@@ -163,11 +163,13 @@ java_tool() {
 
 # Starts broker N without waiting for it. The kernel kills it when this shell dies, however it dies.
 node_launch() {
-    local heap=${KAFKA_HEAP:-$([ "$brokers" -gt 1 ] && echo 300m || echo 1g)}
+    local options=("-Xmx${KAFKA_HEAP:-1g}")
+    # Several share the machine, and are started again and again: what they take to get going counts, not what they could do.
+    [ "$brokers" -eq 1 ] || options=("-Xmx${KAFKA_HEAP:-300m}" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
     starts[$1]=$((${starts[$1]} + 1))
-    setpriv --pdeathsig KILL java "-Xmx$heap" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+    setpriv --pdeathsig KILL java "${options[@]}" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
         -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info -Dorg.slf4j.simpleLogger.showDateTime=true \
-        -cp "$lib/*" kafka.Kafka "$dir/$1/server.properties" >"$dir/$1/log.${starts[$1]}" 2>&1 </dev/null &
+        -cp "$lib/*" kafka.Kafka "$dir/$1/server.properties" >"$dir/$1/log.${starts[$1]}" 2>&1 </dev/null 7<&- 8>&- &
     pid[$1]=$!
     disown "${pid[$1]}"
 }
@@ -185,21 +187,37 @@ node_await() { # N
 node_runs() { [ -n "${pid[$1]:-}" ] && kill -0 "${pid[$1]}" 2>/dev/null; }
 
 nodes_start_all() {
-    local n
-    for ((n = 1; n <= brokers; n++)); do node_launch "$n"; done
-    for ((n = 1; n <= brokers; n++)); do node_await "$n" || return 1; done
+    local n all=()
+    for ((n = 1; n <= brokers; n++)); do all+=("$n"); done
+    nodes_start "${all[@]}"
 }
 
 nodes_kill_all() {
     local n
-    for n in "${!pid[@]}"; do node_kill "$n" || true; done
+    for n in "${!pid[@]}"; do nodes_kill "$n" || true; done
 }
 
-node_start() { ! node_runs "$1" && node_launch "$1" && node_await "$1"; }
-node_stop() { node_runs "$1" && kill -TERM "${pid[$1]}" && node_gone "$1"; }
-node_kill() { node_runs "$1" && kill -KILL "${pid[$1]}" && node_gone "$1"; }
-node_pause() { node_runs "$1" && kill -STOP "${pid[$1]}"; }
-node_resume() { node_runs "$1" && kill -CONT "${pid[$1]}"; }
+nodes_start() { # N...
+    local n
+    for n; do ! node_runs "$n" || return 1; done
+    for n; do node_launch "$n"; done
+    for n; do node_await "$n" || return 1; done
+}
+nodes_stop() { nodes_signal TERM "$@" && nodes_gone "$@"; }
+nodes_kill() { nodes_signal KILL "$@" && nodes_gone "$@"; }
+nodes_pause() { nodes_signal STOP "$@"; }
+nodes_resume() { nodes_signal CONT "$@"; }
+
+nodes_signal() { # SIGNAL N...
+    local n
+    for n in "${@:2}"; do node_runs "$n" || return 1; done
+    for n in "${@:2}"; do kill -"$1" "${pid[$n]}" || return 1; done
+}
+
+nodes_gone() { # N...
+    local n
+    for n; do node_gone "$n" || return 1; done
+}
 
 node_gone() {
     local i
@@ -210,11 +228,29 @@ node_gone() {
     return 1
 }
 
+# Makes broker N the leader of a partition, by Kafka's own tools: the first of the replicas is the preferred leader, and an
+# election gives the office to it, as soon as it is in sync. Changes which brokers have a copy if N had none.
+partition_move() { # TOPIC PARTITION N
+    local plan=$dir/reassignment.json log=$dir/log.move servers n i
+    local replicas=$3 copies=$((brokers < 3 ? brokers : 3))
+    for ((i = 1; i < copies; i++)); do replicas+=,$((($3 - 1 + i) % brokers + 1)); done
+    for ((n = 1; n <= brokers; n++)); do ! node_runs "$n" || servers+=${servers:+,}127.0.0.1:${port["$n PLAINTEXT"]}; done
+    printf '{"version":1,"partitions":[{"topic":"%s","partition":%d,"replicas":[%s]}]}\n' "$1" "$2" "$replicas" >"$plan"
+    java_tool org.apache.kafka.tools.reassign.ReassignPartitionsCommand --bootstrap-server "$servers" \
+        --reassignment-json-file "$plan" --execute >"$log" 2>&1 || return 1
+    for ((i = 0; i < 20; i++)); do
+        java_tool org.apache.kafka.tools.LeaderElectionCommand --bootstrap-server "$servers" --election-type preferred \
+            --topic "$1" --partition "$2" >>"$log" 2>&1 && return
+        sleep 0.5
+    done
+    return 1
+}
+
 # What a test needs to know. Addresses are bootstrap lists: one of each broker.
 env_write() {
     local row name protocol key certificate n list
     {
-        printf '%s=%s\n' version "$version" lib "$lib" dir "$dir" certs "$dir/certs" ca "$dir/certs/ca.pem" brokers "$brokers" \
+        printf '%s=%s\n' version "$version" lib "$lib" dir "$dir" control "$dir/commands" certs "$dir/certs" ca "$dir/certs/ca.pem" brokers "$brokers" \
             user "$user" password "$password" user_unicode "$user_unicode" \
             user_scram_unicode "$user_scram_unicode" password_unicode "$password_unicode" \
             user_denied "$user_denied" password_denied "$password_denied"

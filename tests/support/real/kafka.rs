@@ -36,7 +36,10 @@ macro_rules! real_kafka {
 #[derive(Debug)]
 pub struct RealKafka {
     facts: HashMap<String, String>,
+    /// What keeps it; `None` when somebody else does.
     runner: Option<Mutex<Runner>>,
+    /// The environment file.
+    file: PathBuf,
 }
 
 impl RealKafka {
@@ -44,12 +47,13 @@ impl RealKafka {
     /// `None` where this machine cannot run one.
     pub fn get() -> Option<&'static RealKafka> {
         static SHARED: OnceLock<Option<RealKafka>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| match std::env::var_os("KAFKA") {
-                Some(file) => Some(RealKafka { facts: read_facts(Path::new(&file)), runner: None }),
-                None => RealKafka::start(&[]),
-            })
-            .as_ref()
+        SHARED.get_or_init(|| RealKafka::named().or_else(|| RealKafka::start(&[]))).as_ref()
+    }
+
+    /// The one that `KAFKA` names the environment file of, if it does.
+    pub fn named() -> Option<RealKafka> {
+        let file = std::env::var_os("KAFKA")?;
+        Some(RealKafka { facts: read_facts(Path::new(&file)), runner: None, file: file.into() })
     }
 
     /// A Kafka of the caller's own, which it may stop and kill; `arguments` as `tests/kafka/run` has them
@@ -66,7 +70,11 @@ impl RealKafka {
         let mut runner = Runner::start(arguments);
         let ready = runner.next_line("to be ready");
         let file = ready.strip_prefix("ready ").unwrap_or_else(|| panic!("tests/kafka/run said {ready:?}"));
-        Some(RealKafka { facts: read_facts(Path::new(file)), runner: Some(Mutex::new(runner)) })
+        Some(RealKafka {
+            facts: read_facts(Path::new(file)),
+            runner: Some(Mutex::new(runner)),
+            file: file.into(),
+        })
     }
 
     /// A line of the environment file: `version`, `user`, `certs`, `sasl_ssl`..., see `tests/kafka/README.md`.
@@ -118,10 +126,14 @@ impl RealKafka {
     /// Tells the script that owns the brokers what to do, `kill 1` for example, and waits until it is done.
     ///
     /// # Panics
-    /// For a Kafka that was started by somebody else, and when it cannot be done.
+    /// When it cannot be done.
     #[track_caller]
     pub fn command(&self, command: &str) {
-        let runner = self.runner.as_ref().expect("this Kafka was started by somebody else");
+        let Some(runner) = &self.runner else {
+            let mut control = Command::new(script("control"));
+            process::run(control.arg(&self.file).args(command.split(' ')), b"", START_LIMIT).success();
+            return;
+        };
         let mut runner = runner.lock().expect("an earlier command failed");
         let stdin = runner.child.stdin.as_mut().expect("piped");
         writeln!(stdin, "{command}").expect("tests/kafka/run is gone");
@@ -215,6 +227,11 @@ pub fn run(command: &mut Command, input: &str) -> Finished {
     process::run(command, input.as_bytes(), CLIENT_LIMIT).success()
 }
 
+/// A script of `tests/kafka`.
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka").join(name)
+}
+
 fn read_facts(file: &Path) -> HashMap<String, String> {
     let text = std::fs::read_to_string(file).unwrap_or_else(|error| {
         panic!("cannot read the environment file of Kafka, {}: {error}", file.display())
@@ -234,7 +251,7 @@ struct Runner {
 
 impl Runner {
     fn start(arguments: &[&str]) -> Runner {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/run");
+        let script = script("run");
         let mut child = Command::new(&script)
             .args(arguments)
             .stdin(Stdio::piped())

@@ -10,6 +10,7 @@
 )]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test bench that fails fails the test")]
 
+pub mod cluster;
 #[macro_use]
 pub mod kafka;
 pub mod process;

@@ -1,0 +1,108 @@
+//! Leaders that move, die, and stop for a while.
+
+use crate::bench::RESOLVED;
+use crate::checker::{Invariant, Promises};
+use crate::real::cluster::RealCluster;
+use ottla::config::Acks;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const PARTITIONS: i32 = 3;
+
+/// How long leaders are killed for: `SOAK_SECONDS`, or two minutes.
+fn duration() -> Duration {
+    let seconds = std::env::var("SOAK_SECONDS").ok().filter(|text| !text.is_empty());
+    Duration::from_secs(seconds.map_or(120, |text| text.parse().expect("SOAK_SECONDS is a number")))
+}
+
+/// BEHAVIOUR 1.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn leaders_moved_by_preferred_election_stall_nobody_for_two_seconds() {
+    let bench = bench!("moved", PARTITIONS);
+    let load = bench.load(bench.client.producer());
+    sleep(Duration::from_secs(2)).await;
+    for round in 0..2 {
+        for partition in 0..PARTITIONS {
+            let leader = bench.cluster.leader(&bench.topic, partition);
+            let next = leader % RealCluster::BROKERS.end() + 1;
+            bench.cluster.move_leader(&bench.topic, partition, next);
+            println!("   round {round}: partition {partition} moved from {leader} to {next}");
+        }
+    }
+    sleep(Duration::from_secs(2)).await;
+    let events = load.stop(RESOLVED).await;
+    let figures = bench.assert_whole(&events, &Promises::ALL).figures;
+    assert_eq!(figures.acked, figures.sent);
+    assert!(figures.longest_without_ack_of_a_key < Duration::from_secs(2), "{figures:?}");
+}
+
+/// BEHAVIOUR 2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn leaders_killed_every_twelve_seconds_lose_duplicate_and_reorder_nothing() {
+    let bench = bench!("killed", PARTITIONS);
+    let load = bench.load(bench.client.producer());
+    let (begin, mut kills) = (Instant::now(), 0);
+    while begin.elapsed() < duration() {
+        let next = Instant::now() + Duration::from_secs(12);
+        let leader = bench.cluster.leader(&bench.topic, kills % PARTITIONS);
+        bench.cluster.kill(leader);
+        kills += 1;
+        sleep(Duration::from_secs(2)).await;
+        bench.cluster.start(leader);
+        // With two copies out of sync nothing could be acknowledged at all.
+        bench.cluster.await_in_sync(&bench.topic);
+        sleep(next.saturating_duration_since(Instant::now())).await;
+    }
+    println!("   {kills} leaders killed within {:.0?}", begin.elapsed());
+    let events = load.stop(RESOLVED).await;
+    let figures = bench.assert_whole(&events, &Promises::ALL).figures;
+    assert_eq!(figures.acked, figures.sent, "the time-out of a delivery is longer than any election");
+}
+
+/// BEHAVIOUR 71.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn a_leader_stopped_for_twelve_seconds_holds_up_nobody_for_longer() {
+    let bench = bench!("paused", PARTITIONS);
+    let load = bench.load(bench.client.producer());
+    sleep(Duration::from_secs(2)).await;
+    let leader = bench.cluster.leader(&bench.topic, 0);
+    bench.cluster.pause(leader);
+    sleep(Duration::from_secs(12)).await;
+    bench.cluster.resume(leader);
+    sleep(Duration::from_secs(6)).await;
+    let events = load.stop(RESOLVED).await;
+    let figures = bench.assert_whole(&events, &Promises::ALL).figures;
+    assert_eq!(figures.acked, figures.sent);
+    assert!(figures.longest_without_ack_of_a_key < Duration::from_secs(16), "{figures:?}");
+}
+
+/// The instrument is seen to find what it is for: with acks=0 nobody promises that a record survives its leader.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn records_that_nobody_acknowledged_are_found_lost_when_leaders_are_killed() {
+    let bench = bench!("acks-0", PARTITIONS);
+    let load = bench.load(bench.client.producer().acks(Acks::None).set("enable.idempotence", "false"));
+    for partition in 0..2 {
+        sleep(Duration::from_secs(2)).await;
+        let leader = bench.cluster.leader(&bench.topic, partition);
+        // What it has not read by then dies with it.
+        bench.cluster.pause(leader);
+        sleep(Duration::from_millis(500)).await;
+        bench.cluster.kill(leader);
+        sleep(Duration::from_secs(2)).await;
+        bench.cluster.start(leader);
+        bench.cluster.await_in_sync(&bench.topic);
+    }
+    let events = load.stop(RESOLVED).await;
+    let report = bench.report(&events, &Promises { once: false, ordered: false, ..Promises::ALL });
+    assert!(
+        report.count(Invariant::Lost) > 0,
+        "acks=0 under leader kills lost nothing: who would believe it?"
+    );
+    for invariant in [Invariant::Misplaced, Invariant::Phantom, Invariant::Unresolved, Invariant::Split] {
+        assert_eq!(report.count(invariant), 0, "{invariant:?}");
+    }
+}
