@@ -246,3 +246,6 @@ pub fn rng() -> fastrand::Rng {
     let seed = random::<8>().map_or(0x6f74_746c_6121, u64::from_le_bytes);
     fastrand::Rng::with_seed(seed)
 }
+
+#[cfg(test)]
+mod tests;

@@ -501,3 +501,6 @@ impl Timer {
         sleep.as_mut().poll(cx).is_ready()
     }
 }
+
+#[cfg(test)]
+mod tests;
