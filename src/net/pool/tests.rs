@@ -136,6 +136,32 @@ async fn no_peer_is_connected_to_more_than_five_times_a_second() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// Set-up time-outs have grown to half a minute when the peer becomes well, at whatever moment: what waits on the old
+/// connections hears nothing, a new one does.
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_that_becomes_well_is_of_use_soon() {
+    let mut slowest = 0;
+    for silent_for in (40..75).step_by(5) {
+        let _seed = simulate(14);
+        let net = MemNet::new(14);
+        let a = Scripted::new(&net, "a", 9092, |_| Act::Silence);
+        let pool = pool(&net);
+        let (ms, ()) = tokio::join!(
+            async {
+                while pool.get(&peer(), Lane::Normal, within(300 * SECOND)).await.is_err() {}
+                task::now()
+            },
+            async {
+                pass(silent_for * SECOND).await;
+                a.turn(picture().script());
+            }
+        );
+        slowest = slowest.max((ms - a.connects()[0]).as_millis() - u128::from(silent_for) * 1_000);
+    }
+    println!("silent: of use again after {slowest} ms at the most");
+    assert!(slowest <= 15_000, "{slowest} ms");
+}
+
 trait Elapsed {
     fn elapsed_on_our_clock(&self) -> u128;
 }
