@@ -170,6 +170,7 @@ impl Run {
     /// Reads what the connection sends, as the peer would.
     fn transmit(&mut self) {
         while let Some(segments) = self.connection.transmit() {
+            self.connection.written();
             let bytes = Bytes::from(segments.concat());
             let (length, frame) = bytes.split_first_chunk().expect("a length");
             assert_eq!(u32::from_be_bytes(*length) as usize, frame.len(), "a frame is as long as it says");

@@ -117,7 +117,11 @@ pub struct Connection {
     versions: Arc<Versions>,
     next_correlation_id: i32,
     queued: VecDeque<Outgoing>,
-    transmits: VecDeque<(i32, Transmit)>,
+    transmits: VecDeque<Frame>,
+    /// Frames that were given out and are not known to be written: whose request it was, if the broker will not answer it.
+    given_out: VecDeque<Option<Unanswered>>,
+    /// Requests without an answer that are not written yet.
+    unanswered: usize,
     in_flight: VecDeque<InFlight>,
     events: VecDeque<Event>,
     muted_until: Option<Instant>,
@@ -133,6 +137,21 @@ enum Stage {
     Ready,
     Renewing { deadline: Instant },
     Closed(Error),
+}
+
+/// A request on its way to the stream.
+#[derive(Debug)]
+struct Frame {
+    correlation_id: i32,
+    bytes: Transmit,
+    unanswered: Option<Unanswered>,
+}
+
+/// A request that ends when it is written.
+#[derive(Debug, Clone, Copy)]
+struct Unanswered {
+    id: u64,
+    version: i16,
 }
 
 #[derive(Debug)]
@@ -157,6 +176,8 @@ impl Connection {
             next_correlation_id: 0,
             queued: VecDeque::new(),
             transmits: VecDeque::new(),
+            given_out: VecDeque::new(),
+            unanswered: 0,
             in_flight: VecDeque::new(),
             events: VecDeque::new(),
             muted_until: None,
@@ -185,7 +206,7 @@ impl Connection {
 
     /// How many more requests could be under way at once.
     pub fn room(&self) -> usize {
-        self.options.max_in_flight.saturating_sub(self.in_flight.len()).saturating_sub(self.queued.len())
+        self.options.max_in_flight.saturating_sub(self.pending())
     }
 
     /// Where the next bytes of the peer go, and how many may be read at most.
@@ -219,14 +240,24 @@ impl Connection {
         self.close(error);
     }
 
-    /// The next bytes to send. Once given out they count as possibly received.
+    /// The next frame to send. Once given out it counts as possibly received; [`written`](Connection::written) is to be
+    /// told when the stream has all of it.
     pub fn transmit(&mut self) -> Option<Transmit> {
-        let (correlation_id, bytes) = self.transmits.pop_front()?;
+        let Frame { correlation_id, bytes, unanswered } = self.transmits.pop_front()?;
         let at = self.in_flight.iter().position(|request| request.correlation_id == correlation_id);
         if let Some(request) = at.and_then(|at| self.in_flight.get_mut(at)) {
             request.handed_over = true;
         }
+        self.given_out.push_back(unanswered);
         Some(bytes)
+    }
+
+    /// Takes note that the stream has all of the oldest frame that was given out.
+    pub fn written(&mut self) {
+        if let Some(Some(Unanswered { id, version })) = self.given_out.pop_front() {
+            self.unanswered = self.unanswered.saturating_sub(1);
+            self.events.push_back(Event::Answer(id, Ok(Answer { version, body: Bytes::new() })));
+        }
     }
 
     /// What happened next.
@@ -305,17 +336,39 @@ impl Connection {
             return;
         }
         let error = self.advise(error.broker(&self.options.peer));
-        self.transmits.clear();
+        self.fail_unanswered(&error);
+        // A refusal to authenticate again is the connection's end, and no word about the requests on it: another connection,
+        // with other credentials, may carry them.
+        let theirs = match (&self.stage, error.kind()) {
+            (Stage::Renewing { .. }, ErrorKind::Authentication) => {
+                let attempt = "use a connection whose session could not be renewed";
+                Error::new(ErrorKind::Disconnected, attempt).broker(&self.options.peer).source(error.clone())
+            }
+            _ => error.clone(),
+        };
         for request in self.in_flight.drain(..) {
             let sent = if request.handed_over { Sent::Maybe } else { Sent::Never };
             if let Some(id) = request.id {
-                self.events.push_back(Event::Answer(id, Err(error.clone().sent(sent))));
+                self.events.push_back(Event::Answer(id, Err(theirs.clone().sent(sent))));
             }
         }
         for request in self.queued.drain(..) {
-            self.events.push_back(Event::Answer(request.id, Err(error.clone().sent(Sent::Never))));
+            self.events.push_back(Event::Answer(request.id, Err(theirs.clone().sent(Sent::Never))));
         }
         self.stage = Stage::Closed(error);
+    }
+
+    fn fail_unanswered(&mut self, error: &Error) {
+        let given_out = self.given_out.drain(..).flatten().map(|request| (request, Sent::Maybe));
+        let waiting = self
+            .transmits
+            .drain(..)
+            .filter_map(|frame| frame.unanswered)
+            .map(|request| (request, Sent::Never));
+        for (Unanswered { id, .. }, sent) in given_out.chain(waiting) {
+            self.events.push_back(Event::Answer(id, Err(error.clone().sent(sent))));
+        }
+        self.unanswered = 0;
     }
 
     /// A listener that wants SASL answers ApiVersions to everybody and hangs up on whatever comes next.
@@ -344,7 +397,7 @@ impl Connection {
 
     /// Requests that wait for an answer or to be sent.
     pub fn pending(&self) -> usize {
-        self.in_flight.len().saturating_add(self.queued.len())
+        self.in_flight.len().saturating_add(self.queued.len()).saturating_add(self.unanswered)
     }
 
     /// Whether [`transmit`](Connection::transmit) has bytes.
@@ -370,7 +423,7 @@ impl Connection {
         if self.muted_until.is_some_and(|until| until > now) {
             return;
         }
-        while self.in_flight.len() < self.options.max_in_flight.max(1) {
+        while self.in_flight.len().saturating_add(self.unanswered) < self.options.max_in_flight.max(1) {
             let Some(request) = self.queued.pop_front() else { return };
             // It may have waited here for longer than the connection may be idle.
             self.last_use = Some(now);
@@ -379,9 +432,8 @@ impl Connection {
             if answered {
                 self.submit(key, version, body, Some(id), deadline);
             } else {
-                self.submit_unanswered(key, version, body);
-                let answer = Answer { version, body: Bytes::new() };
-                self.events.push_back(Event::Answer(id, Ok(answer)));
+                self.unanswered = self.unanswered.saturating_add(1);
+                self.put(key, version, body, Some(Unanswered { id, version }));
             }
         }
     }
@@ -396,13 +448,13 @@ impl Connection {
     }
 
     fn submit(&mut self, key: ApiKey, version: i16, body: Vec<Bytes>, id: Option<u64>, deadline: Instant) {
-        let correlation_id = self.submit_unanswered(key, version, body);
+        let correlation_id = self.put(key, version, body, None);
         let request = InFlight { correlation_id, key, version, id, handed_over: false, deadline };
         self.in_flight.push_back(request);
     }
 
     /// Puts the header in front and hands the frame out; the correlation id it got.
-    fn submit_unanswered(&mut self, key: ApiKey, version: i16, body: Vec<Bytes>) -> i32 {
+    fn put(&mut self, key: ApiKey, version: i16, body: Vec<Bytes>, unanswered: Option<Unanswered>) -> i32 {
         let correlation_id = self.next_correlation_id;
         self.next_correlation_id = correlation_id.checked_add(1).unwrap_or(0);
         match self.header(key, version, correlation_id, &body) {
@@ -410,7 +462,7 @@ impl Connection {
                 let mut frame = Vec::with_capacity(body.len().saturating_add(1));
                 frame.push(header);
                 frame.extend(body);
-                self.transmits.push_back((correlation_id, frame));
+                self.transmits.push_back(Frame { correlation_id, bytes: frame, unanswered });
             }
             Err(error) => self.close(Error::protocol("encode a request's header", error)),
         }

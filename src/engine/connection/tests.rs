@@ -262,16 +262,36 @@ fn a_request_that_was_held_back_for_long_is_still_sent() {
     bench.request();
 }
 
-#[test]
-fn a_request_without_answer_is_done_when_it_is_sent() {
-    let mut bench = Bench::ready();
+fn unanswered(bench: &mut Bench, id: u64) {
     let body = vec![body_of_request(12, MetadataRequest::default().into())];
-    let request =
-        Outgoing { id: 77, key: ApiKey::METADATA, version: 12, body, answered: false, timeout: SECOND };
+    let request = Outgoing { id, key: ApiKey::METADATA, version: 12, body, answered: false, timeout: SECOND };
     bench.connection.send(request, bench.now);
+}
+
+#[test]
+fn a_request_without_answer_is_done_when_it_is_written() {
+    let mut bench = Bench::ready();
+    bench.connection.written();
+    unanswered(&mut bench, 77);
     bench.request();
+    assert!(bench.connection.event().is_none(), "the stream may not have taken it");
+    bench.connection.written();
     assert!(answered(bench.connection.event(), 77).unwrap().body.is_empty());
     assert_eq!(bench.connection.pending(), 0);
+}
+
+#[test]
+fn requests_without_answer_that_are_not_written_fill_the_connection_and_fail_with_it() {
+    let mut bench = Bench::ready();
+    bench.connection.written();
+    for id in 70..74 {
+        unanswered(&mut bench, id);
+    }
+    assert_eq!(bench.connection.room(), 0);
+    bench.request();
+    bench.connection.received_end();
+    let mut fate = |id| answered(bench.connection.event(), id).unwrap_err().is_possibly_written();
+    assert_eq!([70, 71, 72, 73].map(&mut fate), [true, false, false, false]);
 }
 
 fn plain() -> Box<dyn Mechanism> {
@@ -323,6 +343,33 @@ fn a_session_is_renewed_before_it_ends_and_loses_no_request() {
     let seen = bench.request();
     bench.answer(&seen, MetadataResponse::default());
     assert!(answered(bench.connection.event(), late).is_ok(), "the request that waited is sent");
+}
+
+/// A token that was revoked ends the session, but the requests of the connection are as good as ever.
+#[test]
+fn requests_on_a_connection_that_is_not_renewed_may_be_sent_on_another() {
+    let mut bench = up_to_sasl();
+    let_in(&mut bench);
+    assert!(matches!(bench.connection.event(), Some(Event::Ready)));
+    let early = bench.send();
+    let under_way = bench.request();
+    let renew_at = bench.connection.deadline().unwrap() - bench.now;
+    bench.at(renew_at);
+    assert!(matches!(bench.connection.event(), Some(Event::NeedMechanism)));
+    let late = bench.send();
+    bench.connection.authenticate(plain(), bench.now);
+    bench.answer(&under_way, MetadataResponse::default());
+    assert!(answered(bench.connection.event(), early).is_ok());
+    let handshake = bench.request();
+    let refused = SaslHandshakeResponse {
+        error_code: ErrorCode::UNSUPPORTED_SASL_MECHANISM,
+        mechanisms: vec!["SCRAM-SHA-512".into()],
+    };
+    bench.answer(&handshake, refused);
+    assert_eq!(bench.connection.closed().unwrap().kind(), ErrorKind::Authentication);
+    let error = answered(bench.connection.event(), late).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+    assert!(!error.is_possibly_written() && error.to_string().contains("SCRAM-SHA-512"), "{error}");
 }
 
 #[test]

@@ -19,6 +19,10 @@ pub(super) struct Outbox {
     segments: VecDeque<Bytes>,
     bytes: usize,
     unflushed: bool,
+    /// How many bytes were written up to the end of each frame that is not written yet, and how many were written so far.
+    ends: VecDeque<u64>,
+    pushed: u64,
+    written: u64,
 }
 
 impl Outbox {
@@ -32,13 +36,25 @@ impl Outbox {
         self.segments.is_empty() && !self.unflushed
     }
 
+    /// Takes a frame.
     pub(super) fn push(&mut self, segments: Vec<Bytes>) {
         for segment in segments {
             if !segment.is_empty() {
                 self.bytes = self.bytes.saturating_add(segment.len());
+                self.pushed = self.pushed.saturating_add(segment.len() as u64);
                 self.segments.push_back(segment);
             }
         }
+        self.ends.push_back(self.pushed);
+    }
+
+    /// Whether the stream has all of the oldest frame: told once for each.
+    pub(super) fn take_written(&mut self) -> bool {
+        let is_written = self.ends.front().is_some_and(|end| *end <= self.written);
+        if is_written {
+            self.ends.pop_front();
+        }
+        is_written
     }
 
     /// Writes what the stream takes, then flushes; `true` when bytes moved.
@@ -60,7 +76,7 @@ impl Outbox {
                 Poll::Pending => return if moved { Poll::Ready(Ok(true)) } else { Poll::Pending },
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(n)) => self.written(n),
+                Poll::Ready(Ok(n)) => self.forget(n),
             }
             moved = true;
             self.unflushed = true;
@@ -75,8 +91,9 @@ impl Outbox {
         Poll::Ready(Ok(moved))
     }
 
-    fn written(&mut self, mut n: usize) {
+    fn forget(&mut self, mut n: usize) {
         self.bytes = self.bytes.saturating_sub(n);
+        self.written = self.written.saturating_add(n as u64);
         while let Some(front) = self.segments.front_mut() {
             if n < front.len() {
                 front.advance(n);

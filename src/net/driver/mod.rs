@@ -244,7 +244,15 @@ where
     let handle = Handle { commands: sender, shared: Arc::clone(&shared) };
     task::spawn(async move {
         let error = poll_fn(|cx| driver.poll_closed(&shared, cx)).await;
-        tracing::debug!(%error, "connection closed");
+        match error.kind() {
+            ErrorKind::Closed => tracing::debug!(%error, "connection closed"),
+            // With `acks=0` nothing else tells that records may be lost.
+            _ => tracing::warn!(%error, "connection lost"),
+        }
+        if error.kind() == ErrorKind::Authentication {
+            // Refused when it was renewed: the next connection is not to try with the same.
+            driver.auth.refused();
+        }
         shared.ended(error);
         driver.settle(&shared).await;
         driver.shut_down().await;
@@ -416,6 +424,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
                 true
             }
         };
+        while self.outbox.take_written() {
+            self.connection.written();
+        }
         match (self.outbox.is_empty(), self.stuck_at) {
             (true, _) => self.stuck_at = None,
             (false, Some(_)) if !moved => {}

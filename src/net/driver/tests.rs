@@ -68,12 +68,13 @@ async fn a_peer_that_takes_no_bytes_is_given_up() {
     let handle = connect(&net).await;
     let hold = Way { hold: true, ..Default::default() };
     net.set_faults("a", 9092, Faults { to_server: hold, ..Default::default() });
-    handle.send(unanswered()).await.unwrap().await.unwrap();
+    let waiting = handle.send(unanswered()).await.unwrap();
     pass(29 * SECOND).await;
     assert!(handle.end().is_none());
     pass(2 * SECOND).await;
     let error = handle.end().unwrap().error;
     assert!(error.kind() == ErrorKind::Timeout && error.to_string().contains("takes no bytes"), "{error}");
+    assert!(waiting.await.unwrap_err().is_possibly_written(), "no word of success before it was written");
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,8 +99,9 @@ async fn what_nobody_waits_for_is_written_before_the_connection_closes() {
         server.write_all(&answer).await.unwrap();
         server
     });
-    handle.send(unanswered()).await.unwrap().await.unwrap();
-    drop(handle);
+    let waiting = handle.send(unanswered()).await.unwrap();
+    pass(SECOND / 1000).await;
+    drop((handle, waiting));
     let mut taken = Vec::new();
     tokio::io::AsyncReadExt::read_to_end(&mut server, &mut taken).await.unwrap();
     assert!(taken.len() > 1 << 20, "{} bytes", taken.len());
