@@ -1,14 +1,15 @@
 //! Fetching: what to ask each leader, and what its answer means for each partition.
 
+use super::failed::Fault;
 use super::queued::QueuedSet;
 use super::{Cursor, Cursors, Place, Reset, When, epoch_or_none};
 use crate::engine::TopicPartition;
-use crate::engine::retry::{Backoff, Failure, Next, Repeat};
+use crate::engine::retry::Backoff;
 use crate::engine::view::{Hint, View};
-use crate::error::{Error, Sent};
+use crate::error::Error;
 use crate::messages::{
     BrokerId, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopic,
-    IsolationLevel, LeaderEpoch, NodeEndpoint, Route,
+    IsolationLevel, LeaderEpoch, NodeEndpoint,
 };
 use crate::records::{BatchHeader, Batches, HEADER_LEN};
 use crate::wire::{Span, Text, Uuid};
@@ -79,12 +80,18 @@ impl FetchPlan {
         FetchRequest { topics, ..self.template.clone() }
     }
 
-    /// Where the answer'"'"'s topics are found: by name, or by id.
+    /// Where the answer's topics are found: by name, or by id.
     fn find(&self, name: &Text, id: Uuid, partition: i32) -> Option<&Planned> {
         self.partitions.iter().find(|planned| {
             planned.partition.partition == partition
                 && if id.is_zero() { planned.partition.topic == *name } else { planned.topic_id == id }
         })
+    }
+}
+
+impl Planned {
+    fn fault<'a>(&'a self, error: &'a Error) -> Fault<'a> {
+        Fault { partition: &self.partition, generation: self.generation, offset: Some(self.offset), error }
     }
 }
 
@@ -96,7 +103,10 @@ impl Cursors {
         now: Instant,
         busy: &BTreeSet<BrokerId>,
     ) -> (Vec<FetchPlan>, bool) {
-        let room = self.limits.queued_max_bytes.saturating_sub(self.queued_bytes);
+        if self.room() == 0 {
+            self.rewind_paused();
+        }
+        let room = self.room();
         if room == 0 {
             return (Vec::new(), false);
         }
@@ -135,18 +145,8 @@ impl Cursors {
         (plans.collect(), leaderless)
     }
 
-    /// Partitions that metadata refuse us for good: told, and then looked at again once a while.
-    pub(super) fn tell_hopeless(&mut self, found: Vec<(TopicPartition, ErrorCode)>, now: Instant) {
-        for (partition, code) in found {
-            if code.is_retriable() {
-                continue;
-            }
-            let error = Error::broker_code(code, "find the leader of a partition");
-            self.errors.push_back(error.topic(partition.topic.as_str()).partition(partition.partition));
-            if let Some(cursor) = self.partitions.get_mut(&partition) {
-                cursor.not_before = now.checked_add(self.limits.policy.backoff.max);
-            }
-        }
+    fn room(&self) -> usize {
+        self.limits.queued_max_bytes.saturating_sub(self.queued_bytes)
     }
 
     fn plan(&self, broker: BrokerId, mut partitions: Vec<Planned>, share: usize, now: Instant) -> FetchPlan {
@@ -194,7 +194,7 @@ impl Cursors {
             Err(error) => {
                 let told = self.errors.len();
                 for planned in &plan.partitions {
-                    effects.refresh |= self.failed(planned, &error, now, rng);
+                    effects.refresh |= self.failed(planned.fault(&error), now, rng);
                 }
                 // One failure of the whole request is told once, not for each of its partitions.
                 self.errors.truncate(told.saturating_add(1));
@@ -243,10 +243,14 @@ impl Cursors {
         }
         if let Err(code) = found.error_code.ok() {
             let error = Error::broker_code(code, "fetch");
-            return (true, self.failed(planned, &error, now, rng));
+            return (true, self.failed(planned.fault(&error), now, rng));
         }
         cursor.failures = 0;
+        cursor.resets = 0;
         cursor.not_before = None;
+        if !self.errors.is_empty() {
+            self.errors.retain(|(of, _)| of != partition);
+        }
         cursor.high_watermark = Some(found.high_watermark).filter(|offset| *offset >= 0);
         cursor.last_stable_offset = Some(found.last_stable_offset).filter(|offset| *offset >= 0);
         cursor.log_start_offset = Some(found.log_start_offset).filter(|offset| *offset >= 0);
@@ -284,7 +288,7 @@ impl Cursors {
                 .partition(partition.partition)
                 .offset(planned.offset)
                 .hint("auto.offset.reset is none: seek to an offset that is there");
-            self.errors.push_back(error);
+            self.tell(partition, error);
             if let Some(cursor) = self.partitions.get_mut(partition) {
                 cursor.place = Place::Lost;
             }
@@ -292,40 +296,14 @@ impl Cursors {
         }
         tracing::warn!(%partition, offset = planned.offset, policy = ?self.limits.reset, "offset out of range");
         self.reset(partition);
-    }
-
-    /// A partition could not be read; whether metadata are out of date. What will not pass is told to the application.
-    fn failed(&mut self, planned: &Planned, error: &Error, now: Instant, rng: &mut fastrand::Rng) -> bool {
-        let partition = &planned.partition;
-        let policy = self.limits.policy;
-        let current =
-            self.partitions.get_mut(partition).filter(|cursor| cursor.generation == planned.generation);
-        let Some(cursor) = current else { return false };
-        cursor.failures = cursor.failures.saturating_add(1);
-        let failure = Failure {
-            fault: error.kind(),
-            sent: Sent::Maybe,
-            repeat: Repeat::Read,
-            route: Route::Leader,
-            attempt: cursor.failures,
-            now,
-            // A consumer has no deadline: it waits for its partitions as long as it is asked to.
-            deadline: now.checked_add(Duration::from_secs(86_400)).unwrap_or(now),
-        };
-        let next = policy.decide(&failure, rng);
-        let (at, refresh) = match next {
-            Next::Retry(at) | Next::Reconnect(at) => (Some(at), false),
-            Next::Refresh(at) | Next::FindCoordinator(at) | Next::Rebootstrap(at) => (Some(at), true),
-            Next::Done => (None, false),
-            Next::Fail | Next::Expire => {
-                let error = error.clone().topic(partition.topic.as_str()).partition(partition.partition);
-                self.errors.push_back(error.offset(planned.offset));
-                (now.checked_add(policy.backoff.max), true)
+        let backoff = self.limits.policy.backoff;
+        if let Some(cursor) = self.partitions.get_mut(partition) {
+            // A broker that refuses what it has just told is not asked at the speed of the wire.
+            if cursor.resets > 0 {
+                cursor.not_before = now.checked_add(backoff.after(cursor.resets, rng));
             }
-        };
-        tracing::debug!(%partition, %error, ?next, "fetch failed");
-        cursor.not_before = at;
-        refresh
+            cursor.resets = cursor.resets.saturating_add(1);
+        }
     }
 
     fn rest(&mut self, partition: &TopicPartition, now: Instant, rng: &mut fastrand::Rng) {
@@ -367,7 +345,7 @@ fn whole(answer: FetchResponse, broker: BrokerId) -> Result<FetchResponse, Error
     }
 }
 
-/// The offset behind the last whole batch of a record set, by the batches'"'"' headers alone, and whether they make sense.
+/// The offset behind the last whole batch of a record set, by the batches' headers alone, and whether they make sense.
 fn walk(set: &Bytes) -> (Option<i64>, bool) {
     const LENGTH_END: usize = 12;
     let mut rest: &[u8] = set;

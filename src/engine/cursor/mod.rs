@@ -19,6 +19,7 @@
 //!   that compaction left. It never moves past a batch that was refused.
 //! * An answer that brings no progress and was not waited for is followed by a pause that grows.
 
+mod failed;
 mod fetch;
 mod queued;
 mod reset;
@@ -102,7 +103,8 @@ pub struct Cursors {
     partitions: BTreeMap<TopicPartition, Cursor>,
     /// Partitions with something queued, in the order of their turns.
     turns: VecDeque<TopicPartition>,
-    errors: VecDeque<Error>,
+    /// What the application is to be told: at most one error for each partition, the last one.
+    errors: VecDeque<(TopicPartition, Error)>,
     queued_bytes: usize,
     next_generation: u64,
     /// Answers in a row that brought nothing, and came too early, by broker.
@@ -123,6 +125,8 @@ struct Cursor {
     last_stable_offset: Option<i64>,
     log_start_offset: Option<i64>,
     failures: u32,
+    /// Resets in a row after which there was still no record at the position.
+    resets: u32,
     not_before: Option<Instant>,
 }
 
@@ -167,6 +171,7 @@ impl Cursor {
             last_stable_offset: None,
             log_start_offset: None,
             failures: 0,
+            resets: 0,
             not_before: None,
         }
     }
@@ -220,7 +225,7 @@ impl Cursors {
         self.partitions.keys()
     }
 
-    /// Holds a partition: what is queued is kept and not handed out.
+    /// Holds a partition: what is queued is not handed out, and kept unless others need the room.
     ///
     /// # Errors
     /// When it is not assigned.
@@ -290,6 +295,27 @@ impl Cursors {
         let bytes: usize = cursor.queue.drain(..).map(|set| set.bytes_left()).sum();
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
         self.turns.retain(|turn| turn != partition);
+        self.forget_error(partition);
+    }
+
+    /// Drops what is queued of a partition and fetches it again from its position, when its turn comes.
+    fn rewind(&mut self, partition: &TopicPartition) {
+        self.discard(partition);
+        if let Some(cursor) = self.partitions.get_mut(partition)
+            && let Place::At(position) = cursor.place
+        {
+            cursor.fetch_at = position;
+        }
+    }
+
+    /// Makes room of what is queued of paused partitions, which would keep the others from being fetched.
+    fn rewind_paused(&mut self) {
+        let holds = |(_, cursor): &(&TopicPartition, &Cursor)| cursor.paused && !cursor.queue.is_empty();
+        let paused: Vec<TopicPartition> =
+            self.partitions.iter().filter(holds).map(|(partition, _)| partition.clone()).collect();
+        for partition in paused {
+            self.rewind(&partition);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{CORRUPT_PAUSE, Cursor, Cursors, Place};
 use crate::engine::TopicPartition;
 use crate::error::{Error, ErrorKind};
 use crate::messages::{AbortedTransaction, ProducerId};
-use crate::records::{Batch, Batches, ControlType};
+use crate::records::{Batch, Batches, ControlType, PartialBatch};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
@@ -13,12 +13,16 @@ use std::time::Instant;
 pub(super) struct QueuedSet {
     batches: Batches,
     bytes_left: usize,
+    /// Behind the last batch that was opened.
+    end: i64,
     /// Aborted transactions that have not begun yet, by first offset.
     aborted: VecDeque<AbortedTransaction>,
     /// Producers whose aborted transaction is open here.
     aborting: BTreeSet<i64>,
     read_committed: bool,
 }
+
+const STAYS: &str = "the position stays; seek to go on behind it";
 
 /// What the front of a queue came to: a batch and the offset to begin at, or why there is none.
 type Taken = Result<(Batch, i64), Error>;
@@ -40,6 +44,7 @@ impl QueuedSet {
         aborted.sort_by_key(|transaction| transaction.first_offset);
         QueuedSet {
             bytes_left: batches.bytes_left(),
+            end: i64::MIN,
             batches,
             aborted: aborted.into(),
             aborting: BTreeSet::new(),
@@ -75,7 +80,7 @@ impl QueuedSet {
 impl Cursors {
     /// The next batch for the application, or what keeps a partition from giving one. Partitions take turns.
     pub fn next_batch(&mut self, now: Instant) -> Option<Result<FetchedBatch, Error>> {
-        if let Some(error) = self.errors.pop_front() {
+        if let Some((_, error)) = self.errors.pop_front() {
             return Some(Err(error));
         }
         for _ in 0..self.turns.len() {
@@ -111,11 +116,8 @@ impl Cursors {
 
     /// Fetches a partition anew from its position, after a rest: what came was refused.
     fn refuse(&mut self, partition: &TopicPartition, now: Instant) {
-        self.discard(partition);
+        self.rewind(partition);
         if let Some(cursor) = self.partitions.get_mut(partition) {
-            if let Place::At(position) = cursor.place {
-                cursor.fetch_at = position;
-            }
             cursor.not_before = now.checked_add(CORRUPT_PAUSE);
         }
     }
@@ -133,7 +135,16 @@ impl Cursor {
             set.bytes_left = left;
             match next {
                 None => {
+                    let partial = set.batches.partial();
                     self.queue.pop_front();
+                    // Its headers made no sense, and yet no batch of it was refused.
+                    if self.blocked && self.queue.is_empty() {
+                        return (Some(Err(unreadable(position, partial))), freed);
+                    }
+                }
+                Some(Ok(batch)) if batch.base_offset() < set.end => {
+                    let error = disordered(position, batch.base_offset(), set.end);
+                    return (Some(Err(error)), freed);
                 }
                 Some(Err(error)) => {
                     let refused = Error::new(ErrorKind::Records, "read fetched records")
@@ -142,12 +153,13 @@ impl Cursor {
                             Some(next) => {
                                 format!("the position stays; to skip the batch, seek to offset {next}")
                             }
-                            None => "the position stays; seek to go on behind it".to_owned(),
+                            None => STAYS.to_owned(),
                         })
                         .source(error);
                     return (Some(Err(refused)), freed);
                 }
                 Some(Ok(batch)) => {
+                    set.end = batch.next_offset();
                     let visible = set.is_visible(&batch) && batch.next_offset() > position;
                     let from = position;
                     position = position.max(batch.next_offset());
@@ -160,4 +172,21 @@ impl Cursor {
         }
         (None, freed)
     }
+}
+
+/// As the Java client tells it when there are bytes and no whole batch.
+fn unreadable(position: i64, partial: Option<PartialBatch>) -> Error {
+    let attempt = match partial {
+        Some(PartialBatch { present, needed: Some(needed), .. }) => format!(
+            "read fetched records: {present} bytes came of a batch that says it has {needed}, and nothing else"
+        ),
+        _ => "read fetched records: there are bytes, and no whole batch".to_owned(),
+    };
+    Error::new(ErrorKind::Records, attempt).offset(position).hint(STAYS)
+}
+
+fn disordered(position: i64, base: i64, end: i64) -> Error {
+    let attempt =
+        format!("read fetched records: a batch begins at offset {base}, behind one that goes up to {end}");
+    Error::new(ErrorKind::Records, attempt).offset(position).hint(STAYS)
 }

@@ -1,14 +1,14 @@
 //! Finding offsets: from the beginning, the end, a time. One ListOffsets request for each leader, for all its partitions.
 
+use super::failed::Fault;
 use super::{Cursors, Place, Reset, When};
 use crate::engine::TopicPartition;
-use crate::engine::retry::{Failure, Next, Repeat};
 use crate::engine::view::View;
-use crate::error::{Error, Sent};
+use crate::error::{Error, ErrorKind};
 use crate::messages::list_offsets::{EARLIEST, LATEST};
 use crate::messages::{
     BrokerId, IsolationLevel, LeaderEpoch, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse,
-    ListOffsetsTopic, Route,
+    ListOffsetsTopic,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -126,10 +126,7 @@ impl Cursors {
             let outcome = match &answers {
                 Err(error) => Err(error.clone()),
                 Ok(answers) => match answers.get(&ask.partition) {
-                    None => Err(Error::new(
-                        crate::error::ErrorKind::Protocol,
-                        "find an offset: it was not answered",
-                    )),
+                    None => Err(Error::new(ErrorKind::Protocol, "find an offset: it was not answered")),
                     Some(found) => match found.error_code.ok() {
                         Ok(()) => Ok(found.offset),
                         Err(code) => Err(Error::broker_code(code, "find an offset")),
@@ -161,7 +158,6 @@ impl Cursors {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> bool {
-        let policy = self.limits.policy;
         let current =
             self.partitions.get_mut(&ask.partition).filter(|cursor| cursor.generation == ask.generation);
         let Some(cursor) = current else { return false };
@@ -181,30 +177,9 @@ impl Cursors {
             Err(error) => error,
         };
         cursor.unresolve(When::At(ask.timestamp));
-        cursor.failures = cursor.failures.saturating_add(1);
-        let failure = Failure {
-            fault: error.kind(),
-            sent: Sent::Maybe,
-            repeat: Repeat::Read,
-            route: Route::Leader,
-            attempt: cursor.failures,
-            now,
-            deadline: now.checked_add(Duration::from_secs(86_400)).unwrap_or(now),
-        };
-        let (at, refresh) = match policy.decide(&failure, rng) {
-            Next::Retry(at) | Next::Reconnect(at) => (Some(at), false),
-            Next::Refresh(at) | Next::FindCoordinator(at) | Next::Rebootstrap(at) => (Some(at), true),
-            Next::Done => (None, false),
-            Next::Fail | Next::Expire => {
-                let error =
-                    error.clone().topic(ask.partition.topic.as_str()).partition(ask.partition.partition);
-                self.errors.push_back(error);
-                (now.checked_add(policy.backoff.max), true)
-            }
-        };
-        tracing::debug!(partition = %ask.partition, %error, "offset was not found");
-        cursor.not_before = at;
-        refresh
+        let fault =
+            Fault { partition: &ask.partition, generation: ask.generation, offset: None, error: &error };
+        self.failed(fault, now, rng)
     }
 }
 

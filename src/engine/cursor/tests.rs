@@ -118,6 +118,13 @@ impl Bench {
         offsets
     }
 
+    /// What the application is told instead of a batch.
+    fn refusal(&mut self) -> String {
+        let error = self.cursors.next_batch(self.now).expect("an error").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Records, "{error}");
+        error.to_string()
+    }
+
     fn position(&self) -> Option<i64> {
         self.cursors.position(&orders(0)).unwrap()
     }
@@ -178,18 +185,36 @@ fn a_batch_that_is_cut_off_comes_with_the_next_fetch() {
 }
 
 #[test]
-fn a_first_batch_that_is_cut_off_brings_no_progress_and_no_flood() {
+fn a_first_batch_that_is_cut_off_is_told_and_fetched_again_after_a_rest() {
     let mut bench = Bench::at(limits(), 0);
     let mut set = batch(0, 2);
-    set.truncate(set.len() - 3);
+    let whole = set.len();
+    set.truncate(whole - 3);
     for _ in 0..3 {
-        if let [plan] = &bench.plans()[..] {
-            bench.answer(plan, vec![found(set.clone())]);
-        }
-        assert!(bench.drain().is_empty());
+        bench.fetch(set.clone());
+        let error = bench.refusal();
+        assert!(
+            error.contains(&format!("{} bytes came of a batch that says it has {whole}", whole - 3)),
+            "{error}"
+        );
         assert_eq!(bench.position(), Some(0));
+        assert!(bench.plans().is_empty(), "it rests");
+        bench.now += CORRUPT_PAUSE;
     }
-    assert!(bench.plans().is_empty(), "the broker rests");
+    bench.fetch(batch(0, 2));
+    assert_eq!(bench.drain(), [0, 1]);
+}
+
+#[test]
+fn batches_in_disorder_are_told_and_fetched_again_after_a_rest() {
+    let mut bench = Bench::at(limits(), 0);
+    bench.fetch([batch(0, 3), batch(1, 2)].concat());
+    assert_eq!(bench.cursors.next_batch(bench.now).unwrap().unwrap().batch.next_offset(), 3);
+    let error = bench.refusal();
+    assert!(error.contains("begins at offset 1, behind one that goes up to 3"), "{error}");
+    assert_eq!(bench.position(), Some(3));
+    bench.now += CORRUPT_PAUSE;
+    assert_eq!(bench.asked(), 3);
 }
 
 #[test]
@@ -318,6 +343,25 @@ fn a_paused_partition_keeps_what_is_queued_and_is_not_fetched() {
 }
 
 #[test]
+fn a_paused_partition_gives_up_its_place_in_the_queue_when_others_need_it() {
+    let set = batch(0, 100);
+    let mut bench = Bench::at(Limits { queued_max_bytes: set.len(), ..limits() }, 0);
+    bench.fetch(set.clone());
+    bench.cursors.assign(orders(1), Start::Offset(0));
+    assert!(bench.plans().is_empty(), "the queue is full");
+    bench.cursors.pause(&orders(0)).unwrap();
+    let plan = bench.plan();
+    assert_eq!(plan.broker, BrokerId(2));
+    bench.answer(&plan, vec![FetchPartitionResponse { partition_index: 1, ..found(batch(0, 2)) }]);
+    assert_eq!(bench.drain(), [0, 1]);
+    bench.cursors.resume(&orders(0)).unwrap();
+    assert_eq!(bench.position(), Some(0));
+    let again = bench.plans().into_iter().find(|plan| plan.broker == BrokerId(1)).unwrap();
+    bench.answer(&again, vec![found(set)]);
+    assert_eq!(bench.drain().len(), 100, "nothing is lost");
+}
+
+#[test]
 fn the_queue_is_bounded_and_fetching_goes_on_when_there_is_room() {
     let set = batch(0, 100);
     let mut bench = Bench::at(Limits { queued_max_bytes: set.len(), ..limits() }, 0);
@@ -345,6 +389,49 @@ fn an_offset_out_of_range_is_reset_once_by_the_policy() {
     let answer = ListOffsetsResponse { topics: vec![topic], ..Default::default() };
     assert!(!bench.cursors.digest_reset(&plans[0], Ok(answer), bench.now, &mut bench.rng));
     assert_eq!(bench.asked(), 100);
+}
+
+/// ListOffsets names an offset, and Fetch says that it is out of range, for ever.
+#[test]
+fn a_broker_that_contradicts_itself_is_asked_with_pauses() {
+    let mut bench = Bench::at(limits(), 7);
+    let began = bench.now;
+    let mut requests = 0;
+    while bench.now - began < Duration::from_secs(10) {
+        for plan in bench.plans() {
+            requests += 1;
+            let refused =
+                FetchPartitionResponse { error_code: ErrorCode::OFFSET_OUT_OF_RANGE, ..found(Bytes::new()) };
+            bench.answer(&plan, vec![refused]);
+        }
+        let (plans, _) = bench.cursors.plan_resets(&bench.view, bench.now, 0, &BTreeSet::new());
+        for plan in plans {
+            let found = ListOffsetsPartitionResponse { partition_index: 0, offset: 7, ..Default::default() };
+            let topic = ListOffsetsTopicResponse { name: "orders".into(), partitions: vec![found] };
+            let answer = ListOffsetsResponse { topics: vec![topic], ..Default::default() };
+            bench.cursors.digest_reset(&plan, Ok(answer), bench.now, &mut bench.rng);
+        }
+        bench.now += Duration::from_millis(1);
+    }
+    assert!((5..=20).contains(&requests), "{requests} fetches in ten seconds");
+}
+
+/// An application that does not look for an hour is not told 3,600 times.
+#[test]
+fn at_most_one_error_of_a_partition_waits_and_none_that_is_over() {
+    let mut bench = Bench::at(limits(), 0);
+    for _ in 0..100 {
+        bench.fail(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        bench.now += Duration::from_secs(10);
+    }
+    let error = bench.cursors.next_batch(bench.now).unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+    assert!(bench.cursors.next_batch(bench.now).is_none());
+
+    bench.fail(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    bench.now += Duration::from_secs(10);
+    bench.fetch(batch(0, 2));
+    assert_eq!(bench.drain(), [0, 1], "it may be read again");
 }
 
 #[test]
