@@ -150,6 +150,12 @@ impl Error {
         self.with(|inner| inner.sent = Some(sent))
     }
 
+    /// For a request that writes nothing, whether it was sent is of no interest.
+    #[must_use]
+    pub(crate) fn of_a_read(self) -> Error {
+        self.with(|inner| inner.sent = None)
+    }
+
     /// Says what to change.
     #[must_use]
     pub fn hint(self, hint: impl Into<Cow<'static, str>>) -> Error {

@@ -1,5 +1,6 @@
 //! Requests that find their broker, and are repeated as long as that can help.
 
+use super::link::said_of;
 use super::{Cluster, Link};
 use crate::engine::retry::{Failure, Next, Repeat};
 use crate::error::{Error, ErrorKind, Result, Sent};
@@ -100,7 +101,7 @@ impl Cluster {
         let version = link.version::<R>(wanted)?;
         let late = |sent| {
             let attempt = format!("wait for the answer to {}", R::API.key);
-            Error::new(ErrorKind::Timeout, attempt).broker(link.peer()).sent(sent)
+            said_of::<R>(Error::new(ErrorKind::Timeout, attempt).broker(link.peer()).sent(sent))
         };
         let sent = task::until(deadline, link.send(&build(version), version)).await;
         let reply = sent.ok_or_else(|| late(Sent::Never))??;

@@ -75,7 +75,7 @@ impl Link {
                 .source(error)
         })?;
         let call = Call { key: R::API.key, version, body, answered, timeout: self.timeout };
-        let pending = self.handle.send(call).await?;
+        let pending = self.handle.send(call).await.map_err(said_of::<R>)?;
         Ok(Reply { pending, handle: self.handle.clone(), answered, request: PhantomData })
     }
 }
@@ -120,6 +120,11 @@ impl<R: Request> Future for Reply<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.pending).poll(cx));
-        Poll::Ready(answer.and_then(|answer| self.take(&answer)))
+        Poll::Ready(answer.and_then(|answer| self.take(&answer)).map_err(said_of::<R>))
     }
+}
+
+/// What can be repeated at will writes nothing.
+pub(super) fn said_of<R: Request>(error: Error) -> Error {
+    if R::API.repeatable { error.of_a_read() } else { error }
 }

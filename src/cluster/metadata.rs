@@ -8,18 +8,18 @@
 //! Any broker can answer. The one that is asked is drawn by chance among those that are ready; when it takes long, or
 //! what it says makes no sense, another one is asked, and behind the known brokers come the bootstrap servers (KIP-899).
 
-use super::Shared;
 use super::link::Link;
+use super::{Needs, Shared};
 use crate::config::RecoveryStrategy;
 use crate::engine::retry::Backoff;
-use crate::engine::view::{Asked, Changes, View};
+use crate::engine::view::{Asked, Changes, UnknownLeader, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::messages::{ErrorCode, Lane, MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use crate::net::pool::Peer;
 use crate::task::{self, race};
 use crate::wire::{Span, Text};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
@@ -48,10 +48,19 @@ struct Round {
     closed: bool,
 }
 
+/// A topic that somebody looks for.
+#[derive(Debug, Clone, Copy)]
+struct Want {
+    /// Whether the broker may create it. Not any more once it was seen: who deletes it then means it.
+    create: bool,
+    until: Instant,
+}
+
 #[derive(Debug, Default)]
 struct Wants {
-    /// By topic: whether the broker may create it.
-    topics: HashMap<Text, bool>,
+    topics: HashMap<Text, Want>,
+    /// Those who need topics for as long as they are there.
+    users: Vec<Weak<dyn Needs>>,
     refresh: bool,
     rebootstrap: bool,
     /// The number of the last round that has begun.
@@ -96,12 +105,36 @@ impl Metadata {
         self.ask();
     }
 
-    /// Keeps these topics in the view from now on.
-    pub(super) fn add_topics(&self, topics: impl IntoIterator<Item = Text>, create: bool) {
+    /// Keeps these topics in the view until a time.
+    pub(super) fn want_topics(&self, topics: impl IntoIterator<Item = Text>, create: bool, until: Instant) {
         let mut wants = self.wants();
         for topic in topics {
-            *wants.topics.entry(topic).or_default() |= create;
+            let want = wants.topics.entry(topic).or_insert(Want { create, until });
+            *want = Want { create: want.create || create, until: want.until.max(until) };
         }
+    }
+
+    /// Keeps the topics in the view that `user` needs, for as long as he is there.
+    pub(super) fn add_user(&self, user: Weak<dyn Needs>) {
+        let mut wants = self.wants();
+        wants.users.retain(|user| user.strong_count() > 0);
+        wants.users.push(user);
+    }
+
+    /// The topics that the view is to have, and whether the broker may create them. All others are forgotten (KIP-526).
+    fn needed(&self) -> HashMap<Text, bool> {
+        let now = task::now();
+        let (mut topics, users): (HashMap<Text, bool>, Vec<_>) = {
+            let mut wants = self.wants();
+            wants.topics.retain(|_, want| want.until > now);
+            let topics = wants.topics.iter().map(|(topic, want)| (topic.clone(), want.create)).collect();
+            (topics, wants.users.clone())
+        };
+        // Users have locks of their own.
+        for (topic, create) in users.iter().filter_map(Weak::upgrade).flat_map(|user| user.topics(now)) {
+            *topics.entry(topic).or_default() |= create;
+        }
+        topics
     }
 
     /// Replaces the view by one that `change` has made better: a hint of a broker.
@@ -119,6 +152,11 @@ impl Metadata {
             let changes = view.apply(answer, Asked::SomeTopics)?;
             is_news |= brings_news(&changes);
             report(&changes);
+        }
+        let needed = self.needed();
+        view.forget_unless(|topic| needed.contains_key(topic));
+        for (topic, want) in &mut self.wants().topics {
+            want.create &= view.topic(topic).is_none();
         }
         self.view.send_replace(view);
         Ok(is_news)
@@ -193,15 +231,18 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let Shared { config, metadata, .. } = &*shared;
     let backoff = Backoff { base: config.retry_backoff, max: config.retry_backoff_max };
     let mut in_vain = 0u32;
-    let mut last_success = task::now();
+    let mut failing_since = None;
     loop {
         task::until(task::after(task::now(), config.metadata_max_age), metadata.wanted()).await;
         let begun = task::now();
-        let outcome = refresh(&shared, last_success).await;
+        let outcome = refresh(&shared, failing_since).await;
         in_vain = if matches!(outcome, Ok(true)) { 0 } else { in_vain.saturating_add(1) };
         match &outcome {
-            Ok(_) => last_success = task::now(),
-            Err(error) => tracing::warn!(%error, "metadata was not refreshed"),
+            Ok(_) => failing_since = None,
+            Err(error) => {
+                failing_since = failing_since.or(Some(begun));
+                tracing::warn!(%error, "metadata was not refreshed");
+            }
         }
         metadata.last_round.send_modify(|round| {
             round.number = round.number.wrapping_add(1);
@@ -225,15 +266,19 @@ enum Told {
 }
 
 /// One round: asks until one broker has given a view that holds water. Says whether anything in it is new.
-async fn refresh(cluster: &Arc<Shared>, last_success: Instant) -> Result<bool> {
-    let (requests, rebootstrap) = {
+///
+/// When rounds have failed for `metadata.recovery.rebootstrap.trigger.ms`, counted from the first that did, the bootstrap
+/// servers are asked before those that were known (KIP-1102).
+async fn refresh(cluster: &Arc<Shared>, failing_since: Option<Instant>) -> Result<bool> {
+    let rebootstrap = {
         let mut wants = cluster.metadata.wants();
         wants.refresh = false;
         wants.begun = wants.begun.wrapping_add(1);
-        (requests(&wants.topics), std::mem::take(&mut wants.rebootstrap))
+        std::mem::take(&mut wants.rebootstrap)
     };
-    let age = task::now().saturating_duration_since(last_success);
-    let stale = age >= cluster.config.metadata_recovery_rebootstrap_trigger;
+    let requests = requests(&cluster.metadata.needed());
+    let failing = failing_since.map(|since| task::now().saturating_duration_since(since));
+    let stale = failing.is_some_and(|time| time >= cluster.config.metadata_recovery_rebootstrap_trigger);
     let may_rebootstrap = cluster.config.metadata_recovery_strategy == RecoveryStrategy::Rebootstrap;
     let mut peers = cluster.known_brokers();
     if !peers.is_empty() && !(may_rebootstrap && (rebootstrap || stale)) {
@@ -244,7 +289,11 @@ async fn refresh(cluster: &Arc<Shared>, last_success: Instant) -> Result<bool> {
             return Ok(is_news);
         }
     }
-    match ask_one_of(cluster, cluster.bootstrap_servers(), &requests).await? {
+    let mut peers = cluster.bootstrap_servers();
+    if stale && !rebootstrap {
+        peers.extend(cluster.known_brokers());
+    }
+    match ask_one_of(cluster, peers, &requests).await? {
         Told::View { is_news } => Ok(is_news),
         Told::Rebootstrap => {
             Err(Error::broker_code(ErrorCode::REBOOTSTRAP_REQUIRED, "start from the bootstrap servers"))
@@ -326,6 +375,9 @@ fn report(changes: &Changes) {
     }
     for topic in &changes.vanished {
         tracing::warn!(%topic, "topic is gone");
+    }
+    if let Some(UnknownLeader { topic, partition, leader }) = &changes.unknown_leader {
+        tracing::warn!(%topic, partition, %leader, "metadata name a leader that they do not list: what was known stands");
     }
     tracing::debug!(
         leaders = changes.leaders,

@@ -21,14 +21,21 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::messages::{BrokerId, Lane};
 use crate::net::auth::Auth;
 use crate::net::dial::{Dial, Security};
-use crate::net::pool::{Peer, Pool};
+use crate::net::pool::{Line, Peer, Pool};
 use crate::task::{self, Owned};
 use crate::wire::Text;
 use metadata::Metadata;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
+
+/// Who uses topics for as long as he is there.
+pub(crate) trait Needs: fmt::Debug + Send + Sync + 'static {
+    /// The topics that he needs now, and whether the broker may create them.
+    fn topics(&self, now: Instant) -> Vec<(Text, bool)>;
+}
 
 /// A cluster; clones share everything.
 #[derive(Debug, Clone)]
@@ -44,6 +51,27 @@ struct Shared {
     pool: Pool,
     metadata: Metadata,
     closed: AtomicBool,
+}
+
+/// A lane of somebody's own, for requests that brokers hold back: a consumer's long polls would hold up those of another
+/// consumer on the same connection.
+#[derive(Debug)]
+pub(crate) struct OwnLane {
+    line: Line,
+    cluster: Cluster,
+}
+
+impl OwnLane {
+    /// A connection to a broker of the view: as [`Cluster::link`].
+    pub(crate) async fn link(&self, id: BrokerId, deadline: Instant) -> Result<Link> {
+        self.cluster.link(id, self.line, deadline).await
+    }
+}
+
+impl Drop for OwnLane {
+    fn drop(&mut self) {
+        self.cluster.shared.pool.release(self.line);
+    }
 }
 
 impl Cluster {
@@ -66,6 +94,12 @@ impl Cluster {
     pub(crate) fn retries(&self) -> Policy {
         let ClientConfig { retries, retry_backoff, retry_backoff_max, .. } = *self.shared.config;
         Policy { retries, backoff: Backoff { base: retry_backoff, max: retry_backoff_max } }
+    }
+
+    /// How a consumer's requests are repeated: as long as its own deadlines let it, whatever `retries` says, which is the
+    /// producer's and the admin client's.
+    pub(crate) fn retries_of_reads(&self) -> Policy {
+        Policy { retries: u32::MAX, ..self.retries() }
     }
 
     /// The last good view of the cluster.
@@ -92,9 +126,26 @@ impl Cluster {
         self.shared.metadata.refresh(deadline).await
     }
 
-    /// Keeps topics in the view from now on; `create` lets the broker create missing ones.
-    pub(crate) fn watch_topics(&self, topics: impl IntoIterator<Item = Text>, create: bool) {
-        self.shared.metadata.add_topics(topics, create);
+    /// Keeps topics in the view until a time; `create` lets the broker create missing ones.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for names that no topic can have: they would spoil every request that they are in.
+    pub(crate) fn want_topics(
+        &self,
+        topics: impl IntoIterator<Item = Text>,
+        create: bool,
+        until: Instant,
+    ) -> Result<()> {
+        let topics: Vec<Text> = topics.into_iter().collect();
+        topics.iter().try_for_each(check_name)?;
+        self.shared.metadata.want_topics(topics, create, until);
+        Ok(())
+    }
+
+    /// Keeps the topics in the view that `user` needs, for as long as he is there. All others are forgotten in time.
+    pub(crate) fn serve(&self, user: &Arc<impl Needs>) {
+        let user: Arc<dyn Needs> = Arc::clone(user) as Arc<dyn Needs>;
+        self.shared.metadata.add_user(Arc::downgrade(&user));
     }
 
     /// Uses what a broker said of new leaders (KIP-951): `change` says whether the view became better.
@@ -102,13 +153,13 @@ impl Cluster {
         self.shared.metadata.amend(change);
     }
 
-    /// A view that knows the topic, from now on kept in it.
+    /// A view that knows the topic.
     ///
     /// # Errors
-    /// What the brokers say of the topic when that is final; a time-out with what they said last otherwise.
+    /// [`ErrorKind::InvalidInput`] for a name that no topic can have. What the brokers say of the topic when that is final; a time-out with what they said last otherwise.
     pub(crate) async fn topic(&self, name: &Text, create: bool, deadline: Instant) -> Result<View> {
         self.shared.open()?;
-        self.watch_topics([name.clone()], create);
+        self.want_topics([name.clone()], create, deadline)?;
         let view = self.view();
         if view.topic(name).is_some() {
             return Ok(view);
@@ -130,19 +181,24 @@ impl Cluster {
         })
     }
 
+    /// Connections on a lane that nobody else uses; they close when the result is dropped.
+    pub(crate) fn lane_of_ones_own(&self, lane: Lane) -> OwnLane {
+        OwnLane { line: self.shared.pool.line_of_ones_own(lane), cluster: self.clone() }
+    }
+
     /// A connection to a broker of the view, on a lane.
     ///
     /// # Errors
     /// [`ErrorKind::Connect`] when the view has no such broker; otherwise why no connection came about.
-    pub(crate) async fn link(&self, id: BrokerId, lane: Lane, deadline: Instant) -> Result<Link> {
+    pub(crate) async fn link(&self, id: BrokerId, lane: impl Into<Line>, deadline: Instant) -> Result<Link> {
         self.shared.open()?;
         let link = match self.shared.peer(id) {
             Some(peer) => self.shared.link(&peer, lane, deadline).await,
             None => Err(Error::new(ErrorKind::Connect, format!("find the address of broker {}", id.0))
                 .hint("the broker is not in the cluster's metadata: is it down?")),
         };
-        if link.as_ref().is_err_and(Error::is_retriable) {
-            // It may be elsewhere by now.
+        // Whoever hung up may do so because he leads no more, and with `acks=0` that is all that he ever says of it.
+        if link.as_ref().is_err_and(Error::is_retriable) || self.shared.pool.take_lost() {
             self.ask_for_metadata();
         }
         link
@@ -164,6 +220,19 @@ impl Cluster {
         self.shared.metadata.close();
         self.shared.pool.close();
     }
+}
+
+/// Kafka's longest name of a topic, in characters, which are ASCII.
+const MAX_NAME: usize = 249;
+
+/// Refuses names that no broker can be asked for; what else is wrong with a name the broker says.
+pub(crate) fn check_name(name: &Text) -> Result<()> {
+    if (1..=MAX_NAME).contains(&name.len()) {
+        return Ok(());
+    }
+    let attempt =
+        format!("name a topic: names have 1 to {MAX_NAME} characters, and this one has {}", name.len());
+    Err(Error::new(ErrorKind::InvalidInput, attempt))
 }
 
 fn closed() -> Error {
@@ -203,7 +272,7 @@ impl Shared {
         peers
     }
 
-    async fn link(&self, peer: &Peer, lane: Lane, deadline: Instant) -> Result<Link> {
+    async fn link(&self, peer: &Peer, lane: impl Into<Line>, deadline: Instant) -> Result<Link> {
         let handle = self.pool.get(peer, lane, deadline).await?;
         Ok(Link::new(handle, self.config.request_timeout))
     }

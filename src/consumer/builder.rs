@@ -100,6 +100,7 @@ impl ConsumerBuilder {
             read_committed: config.isolation_level == IsolationLevel::ReadCommitted,
             create_topics: config.allow_auto_create_topics,
         });
+        shared.cluster.serve(&shared);
         let fetcher = Owned::spawn(fetcher::run(Arc::clone(&shared)));
         let mut consumer = Consumer { shared, fetcher: Some(fetcher) };
         consumer.assign(partitions)?;
@@ -122,7 +123,8 @@ fn limits(config: &ConsumerConfig, cluster: &Cluster) -> Limits {
             AutoOffsetReset::None => Reset::None,
             AutoOffsetReset::ByDuration(age) => Reset::ByDuration(age),
         },
-        rack: cluster.config().client_rack.as_deref().unwrap_or_default().into(),
-        policy: cluster.retries(),
+        // Who says where he stands may be sent to a follower (KIP-392), which is not followed yet.
+        rack: Text::default(),
+        policy: cluster.retries_of_reads(),
     }
 }

@@ -1,7 +1,7 @@
 //! The task behind a consumer: asks each leader on its own, so that none waits for another, and fills the queue.
 
 use super::Shared;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, OwnLane};
 use crate::engine::cursor::{Effects, FetchPlan, ResetPlan};
 use crate::error::Result;
 use crate::messages::{BrokerId, FetchRequest, FetchResponse, Lane, ListOffsetsResponse};
@@ -29,13 +29,18 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut busy = Busy::default();
     let mut views = shared.cluster.views();
     let mut rng = task::rng();
+    let lane = Arc::new(shared.cluster.lane_of_ones_own(Lane::Fetch));
     loop {
         views.mark_unchanged();
-        start(&shared, &mut busy, &mut tasks);
+        let lacks_leaders = start(&shared, &lane, &mut busy, &mut tasks);
         let now = task::now();
         let deadline = shared.cursors().deadline(now);
         // A day stands for "nothing is due": every other reason to go on wakes the task.
-        let deadline = deadline.unwrap_or_else(|| task::after(now, Duration::from_secs(86_400)));
+        let mut deadline = deadline.unwrap_or_else(|| task::after(now, Duration::from_secs(86_400)));
+        if lacks_leaders {
+            // Nobody tells when a refresh has failed: ask again after a while.
+            deadline = deadline.min(task::after(now, shared.cluster.config().retry_backoff_max));
+        }
         tokio::select! {
             biased;
             done = tasks.next() => finish(&shared, &mut busy, done, &mut rng),
@@ -50,7 +55,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-fn start(shared: &Arc<Shared>, busy: &mut Busy, tasks: &mut Tasks<Done>) {
+/// Asks what can be asked now; whether a partition has no leader that could be.
+fn start(shared: &Shared, lane: &Arc<OwnLane>, busy: &mut Busy, tasks: &mut Tasks<Done>) -> bool {
     let view = shared.cluster.view();
     let now = task::now();
     let mut cursors = shared.cursors();
@@ -70,12 +76,13 @@ fn start(shared: &Arc<Shared>, busy: &mut Busy, tasks: &mut Tasks<Done>) {
     }
     for plan in fetches {
         busy.fetch.insert(plan.broker);
-        let cluster = shared.cluster.clone();
+        let (lane, timeout) = (Arc::clone(lane), shared.cluster.config().request_timeout);
         tasks.spawn(async move {
-            let answer = fetch(&cluster, &plan).await;
+            let answer = fetch(&lane, timeout, &plan).await;
             Done::Fetch(Box::new(plan), answer)
         });
     }
+    lost || leaderless
 }
 
 fn finish(shared: &Shared, busy: &mut Busy, done: Done, rng: &mut fastrand::Rng) {
@@ -100,9 +107,8 @@ fn finish(shared: &Shared, busy: &mut Busy, done: Done, rng: &mut fastrand::Rng)
     }
 }
 
-async fn fetch(cluster: &Cluster, plan: &FetchPlan) -> Result<FetchResponse> {
-    let deadline = task::after(task::now(), cluster.config().request_timeout);
-    let link = cluster.link(plan.broker, Lane::Fetch, deadline).await?;
+async fn fetch(lane: &OwnLane, timeout: Duration, plan: &FetchPlan) -> Result<FetchResponse> {
+    let link = lane.link(plan.broker, task::after(task::now(), timeout)).await?;
     let version = link.version::<FetchRequest>(plan.versions())?;
     link.send(&plan.request(version), version).await?.await
 }

@@ -16,14 +16,15 @@ pub use crate::records::{Header, Headers, OwnedHeader, OwnedRecord, TimestampTyp
 pub use batch::{Batch, BatchIter, FetchedRecord};
 pub use builder::ConsumerBuilder;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Needs, check_name};
 use crate::engine::cursor::Cursors;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::task::{self, Owned};
+use crate::wire::Text;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Reads records. Made by [`Client::consumer`](crate::Client::consumer).
@@ -87,10 +88,17 @@ impl Consumer {
             if self.shared.closed.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            let next = self.shared.cursors().next_batch(task::now());
-            if let Some(next) = next {
-                // There is room in the queue again.
+            let (next, made_room) = {
+                let mut cursors = self.shared.cursors();
+                let before = cursors.queued_bytes();
+                let next = cursors.next_batch(task::now());
+                (next, cursors.queued_bytes() < before)
+            };
+            // What no application sees makes room as well; a batch that was refused is fetched again.
+            if made_room || next.is_some() {
                 self.shared.wake.notify_one();
+            }
+            if let Some(next) = next {
                 return next.map(|batch| Some(Batch::new(batch)));
             }
             ready.await;
@@ -100,15 +108,20 @@ impl Consumer {
     /// Adds partitions, each from a place to begin; those that are there are moved.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) after [`close`](Self::close).
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) after [`close`](Self::close);
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a name that no topic can have. Nothing is assigned then.
     pub fn assign<P: Into<TopicPartition>>(
         &mut self,
         partitions: impl IntoIterator<Item = (P, Start)>,
     ) -> Result<()> {
+        if self.shared.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "assign partitions to a consumer that was closed"));
+        }
         let partitions: Vec<_> =
             partitions.into_iter().map(|(partition, start)| (partition.into(), start)).collect();
-        let topics = partitions.iter().map(|(partition, _): &(TopicPartition, _)| partition.topic.clone());
-        self.shared.cluster.watch_topics(topics, self.shared.create_topics);
+        partitions
+            .iter()
+            .try_for_each(|(partition, _): &(TopicPartition, _)| check_name(&partition.topic))?;
         let mut cursors = self.shared.cursors();
         for (partition, start) in partitions {
             cursors.assign(partition, start);
@@ -124,6 +137,9 @@ impl Consumer {
         for partition in partitions {
             cursors.unassign(partition);
         }
+        drop(cursors);
+        // There is room in the queue for others.
+        self.shared.wake.notify_one();
     }
 
     /// The partitions, in order.
@@ -183,6 +199,18 @@ impl Consumer {
         self.shared.closed.store(true, Ordering::Release);
         self.fetcher = None;
         self.shared.ready.notify_waiters();
+    }
+}
+
+impl Needs for Shared {
+    fn topics(&self, _: Instant) -> Vec<(Text, bool)> {
+        if self.closed.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let cursors = self.cursors();
+        let mut topics: Vec<Text> = cursors.assigned().map(|partition| partition.topic.clone()).collect();
+        topics.dedup();
+        topics.into_iter().map(|topic| (topic, self.create_topics)).collect()
     }
 }
 

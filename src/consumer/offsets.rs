@@ -73,11 +73,17 @@ impl Consumer {
             true => IsolationLevel::READ_COMMITTED,
             false => IsolationLevel::READ_UNCOMMITTED,
         };
-        cluster.watch_topics(asks.keys().map(|partition| partition.topic.clone()), false);
+        cluster.want_topics(asks.keys().map(|partition| partition.topic.clone()), false, deadline)?;
         let mut found = BTreeMap::new();
         let mut attempt = 0u32;
         loop {
             let mut fault = None;
+            // What will not pass is told, whatever else there is.
+            let mut note = |error: Error| {
+                if fault.as_ref().is_none_or(Error::is_retriable) {
+                    fault = Some(error);
+                }
+            };
             let mut by_leader: BTreeMap<BrokerId, Vec<ListOffsetsTopic>> = BTreeMap::new();
             let view = cluster.view();
             for (partition, timestamp) in &asks {
@@ -86,7 +92,7 @@ impl Consumer {
                         let topics = by_leader.entry(leader.broker.id).or_default();
                         add(topics, partition, leader.epoch, *timestamp);
                     }
-                    Err(code) => fault = Some(about(partition, Error::broker_code(code, "find the leader"))),
+                    Err(code) => note(about(partition, Error::broker_code(code, "find the leader"))),
                 }
             }
             let round = by_leader
@@ -94,11 +100,11 @@ impl Consumer {
                 .map(|(leader, topics)| ask(cluster, leader, topics, isolation, deadline));
             for outcome in task::join_all(round).await {
                 match outcome {
-                    Err(error) => fault = Some(error),
+                    Err(error) => note(error),
                     Ok(offsets) => {
                         for (partition, offset) in offsets {
                             match offset {
-                                Err(error) => fault = Some(about(&partition, error)),
+                                Err(error) => note(about(&partition, error)),
                                 Ok(offset) if asks.remove(&partition).is_some() => {
                                     found.insert(partition, offset);
                                 }
@@ -171,6 +177,6 @@ async fn again(cluster: &Cluster, error: Error, attempt: u32, deadline: Instant)
         now: task::now(),
         deadline,
     };
-    let next = cluster.retries().decide(&failure, &mut task::rng());
+    let next = cluster.retries_of_reads().decide(&failure, &mut task::rng());
     cluster.prepare(next, deadline, error).await
 }

@@ -55,7 +55,7 @@ pub enum Route {
 
 /// On which of a broker's connections a request goes. A broker answers the requests of a connection one after the other,
 /// so those that it may hold back have connections of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// What is answered at once.
     Normal,

@@ -1,10 +1,10 @@
-//! [`Pool`]: one connection for each broker and lane, made when first asked for, shared by everybody, replaced with
-//! back-off when it ends.
+//! [`Pool`]: one connection for each broker and [`Line`], made when first asked for, shared by all who ask for the same
+//! line, replaced with back-off when it ends.
 //!
 //! A broker is keyed by node id *and* address: when an id moves to another address, or two ids swap theirs, the old
 //! connection is no longer found and closes as soon as nothing is under way on it.
 //!
-//! Invariants: one attempt at a time for each broker and lane, whoever waits for it and gives up; the back-off is the
+//! Invariants: one attempt at a time for each broker and line, whoever waits for it and gives up; the back-off is the
 //! address's, whoever is said to be there, and it grows also when connections are accepted and then end before they were
 //! of use, so that no peer makes us connect more than a few times a second.
 
@@ -21,8 +21,9 @@ use crate::net::driver::Handle;
 use crate::task;
 use attempt::{Attempt, Connector, Stage};
 use pace::Pace;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -44,10 +45,29 @@ impl fmt::Display for Peer {
     }
 }
 
+/// Which of the connections to a broker: a lane that everybody shares, or one that somebody has to himself, because a
+/// request that the broker holds back would hold up those of others behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Line {
+    lane: Lane,
+    /// `None` for everybody.
+    owner: Option<u64>,
+}
+
+impl From<Lane> for Line {
+    fn from(lane: Lane) -> Line {
+        Line { lane, owner: None }
+    }
+}
+
 /// The connections of a client.
 #[derive(Debug)]
 pub(crate) struct Pool {
     connector: Arc<Connector>,
+    /// Owners of lines so far.
+    owners: AtomicU64,
+    /// Whether a peer has ended a connection.
+    lost: AtomicBool,
     /// `None` once the pool is closed.
     brokers: Mutex<Option<HashMap<Peer, Broker>>>,
 }
@@ -55,17 +75,8 @@ pub(crate) struct Pool {
 /// The connections to one broker.
 #[derive(Debug)]
 struct Broker {
-    lanes: Lanes,
+    lines: BTreeMap<Line, Attempt>,
     pace: Arc<Mutex<Pace>>,
-}
-
-#[derive(Debug, Default)]
-struct Lanes {
-    normal: Option<Attempt>,
-    produce: Option<Attempt>,
-    fetch: Option<Attempt>,
-    group: Option<Attempt>,
-    slow: Option<Attempt>,
 }
 
 impl Pool {
@@ -76,10 +87,29 @@ impl Pool {
         auth: Arc<Auth>,
     ) -> Pool {
         let connector = Arc::new(Connector { config, dial, security, auth });
-        Pool { connector, brokers: Mutex::new(Some(HashMap::new())) }
+        Pool {
+            connector,
+            owners: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
+            brokers: Mutex::new(Some(HashMap::new())),
+        }
     }
 
-    /// The connection to a broker on a lane: the one that is there, or a new one.
+    /// A line that nobody else has, until it is [released](Self::release).
+    pub(crate) fn line_of_ones_own(&self, lane: Lane) -> Line {
+        Line { lane, owner: Some(self.owners.fetch_add(1, Ordering::Relaxed)) }
+    }
+
+    /// Forgets a line's connections; they close when nothing is under way.
+    pub(crate) fn release(&self, line: Line) {
+        if let Some(brokers) = lock(&self.brokers).as_mut() {
+            for broker in brokers.values_mut() {
+                broker.lines.remove(&line);
+            }
+        }
+    }
+
+    /// The connection to a broker on a line: the one that is there, or a new one.
     ///
     /// # Errors
     /// Why the connection did not come about. When `deadline` comes first, or the broker is backed off past it:
@@ -87,11 +117,11 @@ impl Pool {
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped: the connection is made all the same, for the next caller.
-    pub(crate) async fn get(&self, peer: &Peer, lane: Lane, deadline: Instant) -> Result<Handle> {
-        let (mut outcome, pace) = match self.look(peer, lane)? {
+    pub(crate) async fn get(&self, peer: &Peer, line: impl Into<Line>, deadline: Instant) -> Result<Handle> {
+        let (mut outcome, pace) = match self.look(peer, line.into())? {
             (Stage::Open(handle), _) => return Ok(handle),
             (Stage::UnderWay(outcome), pace) => (outcome, pace),
-            (Stage::Over, _) => return Err(Error::new(ErrorKind::Internal, "start to connect")),
+            (Stage::Over { .. }, _) => return Err(Error::new(ErrorKind::Internal, "start to connect")),
         };
         let late = || {
             let error = Error::new(ErrorKind::Timeout, "wait for a connection").broker(peer);
@@ -115,24 +145,33 @@ impl Pool {
         }
     }
 
+    /// Whether a peer has ended a connection that was there since this was last asked.
+    pub(crate) fn take_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::Relaxed)
+    }
+
     /// What connections authenticate with.
     pub(crate) fn auth(&self) -> &Auth {
         &self.connector.auth
     }
 
     /// Finds the attempt, and starts one where there is none.
-    fn look(&self, peer: &Peer, lane: Lane) -> Result<(Stage, Arc<Mutex<Pace>>)> {
+    fn look(&self, peer: &Peer, line: Line) -> Result<(Stage, Arc<Mutex<Pace>>)> {
         let mut brokers = lock(&self.brokers);
         let brokers = brokers.as_mut().ok_or_else(closed)?;
         if !brokers.contains_key(peer) {
-            let broker = Broker { lanes: Lanes::default(), pace: self.pace_of(&peer.address, brokers) };
+            let broker = Broker { lines: BTreeMap::new(), pace: self.pace_of(&peer.address, brokers) };
             brokers.insert(peer.clone(), broker);
         }
-        let Some(Broker { lanes, pace }) = brokers.get_mut(peer) else { return Err(closed()) };
-        let slot = lanes.slot(lane);
-        let mut stage = slot.as_ref().map_or(Stage::Over, |attempt| attempt.stage(pace));
-        if matches!(stage, Stage::Over) {
-            stage = slot.insert(Attempt::start(&self.connector, peer, pace)).stage(pace);
+        let Some(Broker { lines, pace }) = brokers.get_mut(peer) else { return Err(closed()) };
+        let mut stage = lines.get(&line).map_or(Stage::Over { lost: false }, |attempt| attempt.stage(pace));
+        if let Stage::Over { lost } = stage {
+            if lost {
+                self.lost.store(true, Ordering::Relaxed);
+            }
+            let attempt = Attempt::start(&self.connector, peer, pace);
+            stage = attempt.stage(pace);
+            lines.insert(line, attempt);
         }
         Ok((stage, Arc::clone(pace)))
     }
@@ -155,7 +194,8 @@ impl Pool {
     pub(crate) fn readiness(&self, peer: &Peer) -> (bool, Option<Instant>) {
         let brokers = lock(&self.brokers);
         let broker = brokers.as_ref().and_then(|brokers| brokers.get(peer));
-        let is_open = broker.and_then(|broker| broker.lanes.normal.as_ref()).is_some_and(Attempt::is_open);
+        let is_open =
+            broker.and_then(|broker| broker.lines.get(&Lane::Normal.into())).is_some_and(Attempt::is_open);
         let until = broker.and_then(|broker| lock(&broker.pace).backed_off_until(task::now()));
         (!is_open, until)
     }
@@ -171,18 +211,6 @@ impl Pool {
     /// Forgets all brokers and makes no connection any more.
     pub(crate) fn close(&self) {
         lock(&self.brokers).take();
-    }
-}
-
-impl Lanes {
-    fn slot(&mut self, lane: Lane) -> &mut Option<Attempt> {
-        match lane {
-            Lane::Normal => &mut self.normal,
-            Lane::Produce => &mut self.produce,
-            Lane::Fetch => &mut self.fetch,
-            Lane::Group => &mut self.group,
-            Lane::Slow => &mut self.slow,
-        }
     }
 }
 

@@ -18,7 +18,7 @@ pub use builder::ProducerBuilder;
 pub use delivery::{Delivered, Delivery};
 pub use record::{IntoBytes, Record};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Needs};
 use crate::config::ProducerConfig;
 use crate::engine::batcher::{Batcher, Entry, Finished, Limits, Mark, Refused};
 use crate::engine::retry::Backoff;
@@ -26,6 +26,7 @@ use crate::engine::view::View;
 use crate::error::{Error, ErrorKind, Result, Sent};
 use crate::records::{Compression, Compressor, Header};
 use crate::task;
+use crate::wire::Text;
 use delivery::Completion;
 use std::fmt;
 use std::pin::pin;
@@ -103,6 +104,7 @@ impl Producer {
             progress: Notify::new(),
             closing: AtomicBool::new(false),
         });
+        shared.cluster.serve(&shared);
         task::spawn(sender::run(Arc::clone(&shared)));
         Ok(Producer { _last: Arc::new(LastClone(Arc::clone(&shared))), shared })
     }
@@ -162,8 +164,12 @@ impl Producer {
                 Obstacle::Final(error) => error,
                 Obstacle::Full => Error::from(Refused::Full).topic(record.topic()),
                 Obstacle::Topic => {
-                    self.shared.cluster.watch_topics([record.topic.clone()], true);
-                    self.shared.cluster.ask_for_metadata();
+                    let until = task::after(task::now(), self.shared.config.metadata_max_idle);
+                    let name = record.topic.clone();
+                    match self.shared.cluster.want_topics([name], true, until) {
+                        Ok(()) => self.shared.cluster.ask_for_metadata(),
+                        Err(error) => return error.sent(Sent::Never),
+                    }
                     let code = crate::messages::ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
                     Error::broker_code(code, "queue the record before the topic is known")
                         .topic(record.topic())
@@ -177,7 +183,7 @@ impl Producer {
     /// failed; each delivery tells which. Takes `delivery.timeout.ms` and one request's time at most.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`] when the producer was closed meanwhile.
+    /// None so far: what became of each record its delivery tells.
     ///
     /// # Cancel safety
     /// Dropping the future gives up waiting; records are sent all the same.
@@ -307,6 +313,9 @@ impl Shared {
     /// Takes over a view, if it is newer than the one that is known.
     fn learn(&self, view: View, now: Instant) {
         let mut state = self.state();
+        if view.revision() < state.view.revision() {
+            return;
+        }
         state.batcher.update(&view, now);
         state.view = view;
     }
@@ -340,6 +349,14 @@ impl Shared {
             }
             progress.await;
         }
+    }
+}
+
+impl Needs for Shared {
+    fn topics(&self, now: Instant) -> Vec<(Text, bool)> {
+        let topics = self.state().batcher.topics_in_use(now, self.config.metadata_max_idle);
+        // They have been seen: who deletes one means it.
+        topics.into_iter().map(|topic| (topic, false)).collect()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::records::Compressor;
 use crate::task::{self, Tasks};
 use crate::wire::Span;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -83,6 +84,8 @@ fn step(
             carrier
         });
         if let Err(refused) = carrier.try_send(shipment) {
+            // It is gone: the next shipment gets another one.
+            carriers.remove(&broker);
             let error = Error::new(ErrorKind::Internal, "hand a request to its carrier").sent(Sent::Never);
             shared.complete(refused.into_inner(), Answer::Failed(error));
         }
@@ -108,8 +111,8 @@ async fn carry(shared: Arc<Shared>, mut shipments: mpsc::Receiver<Shipment>) {
             next = shipments.recv() => next,
             () = answers.next() => continue,
         };
-        let Some(mut shipment) = next else { return };
-        shipment = seal(&shared, shipment).await;
+        let Some(shipment) = next else { return };
+        let Some(mut shipment) = seal(&shared, shipment).await else { continue };
         match send(&shared, &mut shipment).await {
             Ok(reply) => {
                 let shared = Arc::clone(&shared);
@@ -122,43 +125,57 @@ async fn carry(shared: Arc<Shared>, mut shipments: mpsc::Receiver<Shipment>) {
                     shared.complete(shipment, answer);
                 });
             }
-            Err(error) => shared.complete(shipment, Answer::Failed(error)),
+            Err(error) => {
+                // What waits behind it has waited for the same connection; it may find a better one.
+                while let Ok(waiting) = shipments.try_recv() {
+                    shared.complete(waiting, Answer::Failed(error.clone().sent(Sent::Never)));
+                }
+                shared.complete(shipment, Answer::Failed(error));
+            }
         }
     }
 }
 
-async fn seal(shared: &Arc<Shared>, mut shipment: Shipment) -> Shipment {
+/// Compresses what is to be compressed, large batches away from the runtime's threads. `None` when the runtime is going
+/// down; the records are given up then.
+async fn seal(shared: &Arc<Shared>, mut shipment: Shipment) -> Option<Shipment> {
     let compressed = shared.config.compression != crate::config::CompressionType::None;
     if !(compressed && shipment.has_unsealed() && shipment.bytes() >= BLOCKING_BYTES) {
         seal_in_place(shared, &mut shipment);
-        return shipment;
+        return Some(shipment);
     }
     let worker = Arc::clone(shared);
-    // A panic of a codec loses the shipment; the batcher then gives its records up.
     let (id, broker) = (shipment.id(), shipment.broker());
-    let sealed = task::blocking(move || {
+    let sealing = task::blocking(move || {
         seal_in_place(&worker, &mut shipment);
         shipment
     });
-    match sealed.await {
-        Some(shipment) => shipment,
-        None => {
-            let error = Error::new(ErrorKind::Internal, "compress a batch").sent(Sent::Never);
-            let finished = shared.state().batcher.lose(id, broker, &error);
-            shared.finish(finished);
-            // Nothing of it is left to be sent; wait for the runtime to go down or for the producer to be dropped.
-            std::future::pending().await
-        }
+    let sealed = sealing.await;
+    if sealed.is_none() {
+        let error = Error::new(ErrorKind::Internal, "compress a batch: its thread is gone");
+        let finished = shared.state().batcher.lose(id, broker, &error);
+        shared.finish(finished);
     }
+    sealed
 }
 
 fn seal_in_place(shared: &Shared, shipment: &mut Shipment) {
-    let mut codec: Option<Compressor> = compressor(&shared.config).ok();
+    let mut codec: Option<Compressor> = None;
     shipment.seal(|topic, batch| {
-        if let Some(codec) = &mut codec
-            && let Err(error) = batch.compress(codec)
-        {
-            tracing::error!(%topic, %error, "a batch was not compressed and goes as it is");
+        if codec.is_none() {
+            codec = compressor(&shared.config).ok();
+        }
+        let Some(able) = &mut codec else { return };
+        // A panic of a codec leaves the batch as it was, and the codec of no use.
+        match catch_unwind(AssertUnwindSafe(|| batch.compress(able))) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%topic, %error, "a batch was not compressed and goes as it is");
+            }
+            Err(_) => {
+                tracing::error!(%topic, "compressing a batch panicked; it goes as it is");
+                codec = None;
+            }
         }
     });
 }
@@ -206,6 +223,7 @@ async fn init_producer_id(shared: &Shared) {
         Ok(answer) => {
             let identity = Identity { id: answer.producer_id, epoch: answer.producer_epoch };
             shared.state().batcher.set_identity(identity);
+            return;
         }
         Err(error) if error.is_retriable() => tracing::warn!(%error, "no producer id yet"),
         Err(error) => {
@@ -233,10 +251,14 @@ impl Shared {
         let Completed { finished, refresh, hints, endpoints } = batcher.complete(shipment, answer, now, rng);
         drop(state);
         self.finish(finished);
+        let mut followed = 0;
         if !hints.is_empty() {
-            self.cluster.amend_view(|view| view.apply_hints(&hints, &endpoints) > 0);
+            self.cluster.amend_view(|view| {
+                followed = view.apply_hints(&hints, &endpoints);
+                followed > 0
+            });
         }
-        if refresh {
+        if refresh || followed < hints.len() {
             self.cluster.ask_for_metadata();
         }
         self.wake.notify_one();

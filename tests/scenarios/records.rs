@@ -4,6 +4,7 @@ use crate::real::kafka::{self, RealKafka};
 use crate::{LIMIT, Seen, client, reader, take};
 use ottla::config::CompressionType;
 use ottla::{Client, ErrorKind, NewTopic, Record, Start, TopicPartition};
+use std::time::{Duration, Instant};
 
 /// A topic with one partition that nobody else uses.
 async fn topic(client: &Client, prefix: &str) -> String {
@@ -280,4 +281,26 @@ async fn topics_are_created_described_and_deleted() {
     assert!(admin.delete_topics([&name]).await.unwrap()[&name].is_ok());
     let gone = admin.delete_topics([&name]).await.unwrap()[&name].clone().unwrap_err();
     assert!(gone.to_string().contains("UNKNOWN_TOPIC_OR_PARTITION"), "{gone}");
+}
+
+/// A broker holds a fetch back while there is nothing to read; consumers of one client must not wait for each other's.
+#[tokio::test]
+async fn consumers_of_one_client_do_not_wait_for_each_other() {
+    let kafka = real_kafka!();
+    let client = client(kafka).await;
+    let (quiet, busy) = (topic(&client, "quiet").await, topic(&client, "busy").await);
+    let patient = |topic: &str| {
+        let start = [(TopicPartition::new(topic, 0), Start::Beginning)];
+        client.consumer().assign(start).set("fetch.max.wait.ms", "20000").build()
+    };
+    let mut consumers = (patient(&quiet).await.unwrap(), patient(&busy).await.unwrap());
+    let nothing = tokio::time::timeout(Duration::from_secs(2), consumers.0.poll()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    let producer = client.producer().build().unwrap();
+    for n in 0..5 {
+        let sent = Instant::now();
+        producer.send(Record::to(busy.as_str()).value(n.to_string())).await.unwrap().await.unwrap();
+        take(&mut consumers.1, 1).await;
+        assert!(sent.elapsed() < Duration::from_secs(5), "record {n} after {:?}", sent.elapsed());
+    }
 }

@@ -1,7 +1,9 @@
 //! One view for everybody: who is asked for it, how often, and what is made of nonsense.
 
 use super::*;
-use crate::messages::{AnyResponse, ApiKey, ErrorCode, ListOffsetsRequest, MetadataResponse};
+use crate::messages::{
+    AnyRequest, AnyResponse, ApiKey, ErrorCode, ListOffsetsRequest, MetadataRequest, MetadataResponse,
+};
 use crate::net::mem::Faults;
 use crate::net::scripted::{Act, Asked, Picture, SECOND, Scripted, most_in_a_second, pass, tasks};
 use crate::task::{join_all, simulate};
@@ -31,6 +33,15 @@ fn spoilt(
         }
         Act::Answer(answer)
     }
+}
+
+fn last_metadata_request(broker: &Scripted) -> MetadataRequest {
+    let requests = broker.requests().into_iter().rev();
+    let mut metadata = requests.filter_map(|asked| match asked.request {
+        AnyRequest::Metadata(request) => Some(request),
+        _ => None,
+    });
+    metadata.next().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +85,7 @@ async fn an_idle_client_asks_for_nothing_until_its_view_is_old() {
     let picture = one().topic("headless", &[-1]);
     let a = Scripted::new(&net, "a", 9092, picture.script());
     let cluster = cluster(&net, "a:9092", &[]);
-    cluster.watch_topics(["headless".into(), "missing".into()], false);
+    cluster.want_topics(["headless".into(), "missing".into()], false, within(3_600 * SECOND)).unwrap();
     cluster.refresh(within(SECOND)).await.unwrap();
     pass(SECOND).await;
     let before = a.requests().len();
@@ -82,6 +93,54 @@ async fn an_idle_client_asks_for_nothing_until_its_view_is_old() {
     assert_eq!(a.requests().len(), before, "nobody waits");
     pass(20 * SECOND).await;
     assert_eq!(a.count(ApiKey::METADATA), 2, "five minutes are over");
+}
+
+/// A view is as old as `metadata.max.age.ms` lets it become whenever it is refreshed; that is no reason to distrust the brokers.
+#[tokio::test(start_paused = true)]
+async fn an_old_view_is_refreshed_by_the_brokers_that_are_known() {
+    let _seed = simulate(23);
+    let net = MemNet::new(23);
+    let picture = Picture::of(&[(1, "a", 9092), (2, "b", 9092)]);
+    let _a = Scripted::new(&net, "a", 9092, picture.script());
+    let b = Scripted::new(&net, "b", 9092, picture.script());
+    let cluster = cluster(&net, "a:9092", &[]);
+    cluster.refresh(within(SECOND)).await.unwrap();
+    refuse(&net, "a");
+    for round in 1..4 {
+        pass(310 * SECOND).await;
+        assert!(b.count(ApiKey::METADATA) >= round, "round {round}");
+    }
+}
+
+/// The first records wait for the topic; nobody creates it again once it was seen and deleted.
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_was_deleted_is_not_created_again_and_forgotten_in_time() {
+    let _seed = simulate(24);
+    let net = MemNet::new(24);
+    let a = Scripted::new(&net, "a", 9092, one().topic("orders", &[1]).script());
+    let cluster = cluster(&net, "a:9092", &[]);
+    cluster.topic(&"orders".into(), true, within(400 * SECOND)).await.unwrap();
+    a.turn(one().script());
+    pass(SECOND).await;
+    cluster.refresh(within(SECOND)).await.unwrap();
+    let asked = last_metadata_request(&a);
+    assert!(!asked.allow_auto_topic_creation && asked.topics.unwrap().len() == 1);
+    pass(800 * SECOND).await;
+    assert!(last_metadata_request(&a).topics.unwrap().is_empty(), "nobody looks for it any more");
+    assert!(cluster.view().topic("orders").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_no_topic_can_have_spoil_no_request() {
+    let _seed = simulate(25);
+    let net = MemNet::new(25);
+    let _a = Scripted::new(&net, "a", 9092, one().topic("orders", &[1]).script());
+    let cluster = cluster(&net, "a:9092", &[]);
+    for name in ["", &"x".repeat(250), &"x".repeat(40_000)] {
+        let error = cluster.topic(&name.into(), true, within(SECOND)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    cluster.topic(&"orders".into(), true, within(SECOND)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +171,7 @@ async fn answers_that_bring_nothing_new_are_asked_for_about_once_a_second() {
     let net = MemNet::new(5);
     let a = Scripted::new(&net, "a", 9092, one().script());
     let cluster = cluster(&net, "a:9092", &[]);
-    cluster.watch_topics(["orders".into()], false);
+    cluster.want_topics(["orders".into()], false, within(3_600 * SECOND)).unwrap();
     let start = task::now();
     while ms_since(start) < 30_000 {
         cluster.refresh(within(5 * SECOND)).await.unwrap();

@@ -73,10 +73,18 @@ impl<C: Divide> Batcher<C> {
                 }
                 Fate::Lost(error.into())
             }
-            _ => match self.judge(batch, error, now, rng, done) {
-                Fate::Lost(rejection) => Fate::Lost(rejection.with_records(&answer, batch.records)),
-                other => other,
-            },
+            _ => {
+                let refresh = done.refresh;
+                let fate = self.judge(batch, error, now, rng, done);
+                if !answer.current_leader.leader_id.is_none() {
+                    // It says itself who leads.
+                    done.refresh = refresh;
+                }
+                match fate {
+                    Fate::Lost(rejection) => Fate::Lost(rejection.with_records(&answer, batch.records)),
+                    other => other,
+                }
+            }
         }
     }
 

@@ -246,6 +246,11 @@ impl<C> Lane<C> {
         }
     }
 
+    /// Whether nothing is queued or in flight.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_empty()
+    }
+
     fn with_number(&self) -> impl Iterator<Item = &Batch<C>> {
         self.in_flight.iter().chain(&self.queue).filter(|batch| batch.stamp.is_some())
     }

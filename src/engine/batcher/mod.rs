@@ -148,6 +148,8 @@ struct Topic {
     /// The lane of each partition that was used.
     lanes: Vec<Option<usize>>,
     spread: Spread,
+    /// When a record was last meant for it.
+    last_use: Instant,
     /// `batch.size`, or less after the broker found batches too large.
     full_len: usize,
 }
@@ -197,7 +199,9 @@ impl<C: Divide> Batcher<C> {
     /// The topic, if the view knows it; from then on [`update`](Self::update) keeps it fresh.
     pub fn topic(&mut self, name: &str, view: &View, now: Instant) -> Option<TopicRef> {
         if let Some(&at) = self.names.get(name.as_bytes()) {
-            return self.topics.get(at).filter(|topic| topic.known.is_some()).map(|_| TopicRef(at));
+            let topic = self.topics.get_mut(at)?;
+            topic.last_use = now;
+            return topic.known.is_some().then_some(TopicRef(at));
         }
         let known = view.topic(name)?;
         let at = self.topics.len();
@@ -208,6 +212,7 @@ impl<C: Divide> Batcher<C> {
             known: None,
             lanes: Vec::new(),
             spread: Spread::default(),
+            last_use: now,
             full_len: self.limits.batch_size,
         });
         self.update_topic(at, view, now);
@@ -224,6 +229,15 @@ impl<C: Divide> Batcher<C> {
         for at in 0..self.topics.len() {
             self.update_topic(at, view, now);
         }
+    }
+
+    /// The topics that records were meant for within the last `idle`, and those that still have some.
+    pub fn topics_in_use(&self, now: Instant, idle: Duration) -> Vec<Text> {
+        let is_busy = |lane: &usize| self.lanes.get(*lane).is_some_and(|lane| !lane.is_empty());
+        let in_use = |topic: &&Topic| {
+            now.saturating_duration_since(topic.last_use) < idle || topic.lanes.iter().flatten().any(is_busy)
+        };
+        self.topics.iter().filter(in_use).map(|topic| topic.name.clone()).collect()
     }
 
     /// Whether InitProducerId is to be asked before anything can be sent.

@@ -17,7 +17,7 @@ use std::time::Instant;
 pub struct Completed<C> {
     /// The batches whose fate is known now.
     pub finished: Vec<Finished<C>>,
-    /// Whether metadata is to be asked for, once for all the partitions that need it. Not if the hints say all.
+    /// Whether metadata is to be asked for, once for all the partitions that need it. Not for those with a hint.
     pub refresh: bool,
     /// Who the broker says leads partitions that it does not (KIP-951): for [`View::apply_hints`](crate::engine::view::View::apply_hints).
     pub hints: Vec<Hint>,
@@ -105,13 +105,14 @@ impl<C: Divide> Batcher<C> {
         done
     }
 
-    /// Gives up a shipment that will never be handed back, because who had it is gone; its records are lost with it.
+    /// Gives up a shipment that was not sent and will never be handed back, because who had it is gone; its records are
+    /// lost with it.
     pub fn lose(&mut self, shipment: u64, broker: BrokerId, error: &Error) -> Vec<Finished<C>> {
         let mut finished = Vec::new();
         let Some(orders) = self.shipments.remove(&shipment) else { return finished };
         self.release(broker);
         for (lane, order) in orders {
-            self.lose_in_flight(lane, order, error, &mut finished);
+            self.lose_in_flight(lane, order, None, error, &mut finished);
             self.settle_lane(lane);
         }
         finished
@@ -138,7 +139,7 @@ impl<C: Divide> Batcher<C> {
         let mut finished = Vec::new();
         for (_, orders) in std::mem::take(&mut self.shipments) {
             for (lane, order) in orders {
-                self.lose_in_flight(lane, order, error, &mut finished);
+                self.lose_in_flight(lane, order, Some(Sent::Maybe), error, &mut finished);
             }
         }
         self.outlets.values_mut().for_each(|outlet| outlet.in_flight = 0);
@@ -315,9 +316,16 @@ impl<C: Divide> Batcher<C> {
         error.topic(topic.name.as_str()).partition(lane.partition)
     }
 
-    fn lose_in_flight(&mut self, lane: usize, order: Order, error: &Error, finished: &mut Vec<Finished<C>>) {
+    fn lose_in_flight(
+        &mut self,
+        lane: usize,
+        order: Order,
+        sent: Option<Sent>,
+        error: &Error,
+        finished: &mut Vec<Finished<C>>,
+    ) {
         if let Some(mut batch) = self.lanes.get_mut(lane).and_then(|lane| lane.land(order)) {
-            batch.sent = Sent::Maybe;
+            batch.sent = sent.unwrap_or(batch.sent);
             self.finish_lost(lane, batch, error.clone(), finished);
         }
     }

@@ -37,8 +37,11 @@ pub struct Changes {
     pub leaders: usize,
     /// How many partitions have no leader.
     pub leaderless: usize,
-    /// How many partitions the answer had an older leader epoch for; what was known of them stands.
+    /// How many partitions the answer had an older leader epoch for, or a leader that it does not list; what was known of
+    /// them stands.
     pub stale: usize,
+    /// A partition whose leader the answer does not list among the brokers.
+    pub unknown_leader: Option<UnknownLeader>,
 }
 
 impl Changes {
@@ -48,6 +51,17 @@ impl Changes {
             |error: &TopicError| error.code.is_retriable() || error.code == ErrorCode::UNKNOWN_SERVER_ERROR;
         self.leaderless > 0 || self.stale > 0 || self.errors.iter().any(passing)
     }
+}
+
+/// A leader that is not among the brokers of the same answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownLeader {
+    /// The topic.
+    pub topic: Text,
+    /// The partition.
+    pub partition: i32,
+    /// Its leader, so the answer.
+    pub leader: BrokerId,
 }
 
 /// A topic that was deleted and created again under the same name.
@@ -258,10 +272,10 @@ impl Inner {
             return self.take_error(&topic, changes);
         }
         let Some(name) = topic.name else { return };
-        let missing = self.missing.remove(&name);
-        let known = self.topics.remove(&name);
+        let missing = self.missing.remove(&name).and_then(|missing| missing.last);
+        let known = self.topics.remove(&name).or(missing);
 
-        let last_id = known.as_ref().map(|known| known.id).or(missing.map(|missing| missing.last_id));
+        let last_id = known.as_ref().map(|known| known.id);
         let is_same =
             last_id.is_none_or(|last| last == topic.topic_id || last.is_zero() || topic.topic_id.is_zero());
         // The key of a known topic is kept, a new one is copied out of the frame.
@@ -291,17 +305,27 @@ impl Inner {
         self.topics.insert(name, Arc::new(taken));
     }
 
-    /// Lets what is known stand where the answer is older, and takes a leader that nobody knows for none.
+    /// Lets what is known stand where the answer is older, or names a leader that it does not list: to refuse all of such
+    /// an answer would keep the other topics from being learnt.
     fn judge_leaders(&self, taken: &mut Topic, before: Option<&Topic>, changes: &mut Changes) {
         for partition in &mut taken.partitions {
+            let known = before.and_then(|before| before.partition(partition.index));
             if !self.brokers.contains_key(&partition.leader) {
-                // Java does the same. To refuse the answer would keep all other topics from being learnt.
                 if !partition.leader.is_none() && partition.error.is_none() {
+                    changes.unknown_leader = Some(UnknownLeader {
+                        topic: taken.name.clone(),
+                        partition: partition.index,
+                        leader: partition.leader,
+                    });
+                    if let Some(known) = known.filter(|known| self.brokers.contains_key(&known.leader)) {
+                        *partition = known.clone();
+                        changes.stale += 1;
+                        continue;
+                    }
                     partition.error = ErrorCode::LEADER_NOT_AVAILABLE;
                 }
                 partition.leader = BrokerId::NONE;
             }
-            let known = before.and_then(|before| before.partition(partition.index));
             if let Some(known) = known.filter(|known| known.leader_epoch > partition.leader_epoch)
                 && !partition.leader_epoch.is_none()
             {
@@ -335,21 +359,18 @@ impl Inner {
         if is_gone {
             self.remove(&name, code, changes);
         } else if !self.topics.contains_key(&name) {
-            self.missing.entry(name).or_insert(Missing { error: code, last_id: Uuid::ZERO }).error = code;
+            self.missing.entry(name).or_insert(Missing { error: code, last: None }).error = code;
         }
     }
 
     fn remove(&mut self, name: &Text, error: ErrorCode, changes: &mut Changes) {
         let known = self.topics.remove(name);
-        let last_id = match &known {
-            Some(topic) => topic.id,
-            None => self.missing.get(name).map_or(Uuid::ZERO, |missing| missing.last_id),
-        };
-        self.names.remove(&last_id);
-        self.missing.insert(name.clone(), Missing { error, last_id });
-        if known.is_some() {
+        if let Some(topic) = &known {
+            self.names.remove(&topic.id);
             changes.vanished.push(name.clone());
         }
+        let last = known.or_else(|| self.missing.remove(name).and_then(|missing| missing.last));
+        self.missing.insert(name.clone(), Missing { error, last });
     }
 }
 

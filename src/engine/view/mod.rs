@@ -13,7 +13,7 @@
 mod apply;
 mod hint;
 
-pub use apply::{Asked, Changes, Nonsense, Recreated, TopicError};
+pub use apply::{Asked, Changes, Nonsense, Recreated, TopicError, UnknownLeader};
 pub use hint::Hint;
 
 use crate::messages::{BrokerId, BrokerIds, ErrorCode, LeaderEpoch};
@@ -37,11 +37,12 @@ struct Inner {
     missing: BTreeMap<Text, Missing>,
 }
 
-/// Why a topic that was asked for is not there, and the id that it had when it was.
-#[derive(Debug, Clone, Copy)]
+/// Why a topic that was asked for is not there, and what it was like when it was: should it come back, an older leader
+/// epoch is as stale as ever.
+#[derive(Debug, Clone)]
 struct Missing {
     error: ErrorCode,
-    last_id: Uuid,
+    last: Option<Arc<Topic>>,
 }
 
 /// A broker and where it is reached.
@@ -171,14 +172,16 @@ impl View {
         Ok(Leader { broker: Arc::clone(broker), epoch: partition.leader_epoch })
     }
 
-    /// Forgets a topic that nobody uses any more (KIP-526).
-    pub fn forget(&mut self, name: &str) {
-        let inner = Arc::make_mut(&mut self.0);
-        inner.missing.remove(name.as_bytes());
-        if let Some(topic) = inner.topics.remove(name.as_bytes()) {
-            inner.names.remove(&topic.id);
-            inner.revision = inner.revision.wrapping_add(1);
+    /// Forgets the topics that nobody uses any more (KIP-526).
+    pub fn forget_unless(&mut self, used: impl Fn(&Text) -> bool) {
+        if self.0.topics.keys().chain(self.0.missing.keys()).all(&used) {
+            return;
         }
+        let inner = Arc::make_mut(&mut self.0);
+        inner.missing.retain(|name, _| used(name));
+        inner.topics.retain(|name, _| used(name));
+        inner.names.retain(|_, name| used(name));
+        inner.revision = inner.revision.wrapping_add(1);
     }
 }
 

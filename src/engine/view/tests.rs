@@ -252,6 +252,20 @@ fn a_leader_that_nobody_knows_is_no_leader() {
 }
 
 #[test]
+fn where_a_leader_is_named_that_nobody_knows_what_was_known_stands() {
+    let mut view = view();
+    let before = leader(&view, "orders", 0);
+    let changes =
+        view.apply(answer([topic("orders", A, [partition(0, 9, 7), partition(1, 2, 9)])]), Asked::SomeTopics);
+    let changes = changes.unwrap();
+    assert_eq!(leader(&view, "orders", 0), before);
+    assert_eq!(leader(&view, "orders", 1), Ok((2, 9)), "the rest is learnt");
+    let unknown = changes.unknown_leader.as_ref().unwrap();
+    assert_eq!((unknown.topic.as_str(), unknown.partition, unknown.leader), ("orders", 0, BrokerId(9)));
+    assert!(changes.is_incomplete(), "asked again");
+}
+
+#[test]
 fn brokers_that_go_take_their_leaderships_along() {
     let mut view = view();
     let alone = MetadataResponse { brokers: vec![broker(2)], ..answer([]) };
@@ -349,9 +363,21 @@ fn void_hints_are_passed_over() {
 }
 
 #[test]
+fn a_topic_that_was_away_for_one_answer_keeps_its_leader_epochs() {
+    let mut view = view();
+    let gone = failed("orders", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    view.apply(answer([gone]), Asked::SomeTopics).unwrap();
+    let late = topic("orders", A, [partition(0, 2, 4), partition(1, 2, 7)]);
+    let changes = view.apply(answer([late]), Asked::SomeTopics).unwrap();
+    assert_eq!((leader(&view, "orders", 0), changes.stale), (Ok((1, 5)), 1));
+}
+
+#[test]
 fn a_forgotten_topic_is_as_never_asked_for() {
     let mut view = view();
-    view.forget("orders");
+    view.apply(answer([failed("gone", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)]), Asked::SomeTopics).unwrap();
+    view.forget_unless(|name| name != "orders" && name != "gone");
+    assert!(view.missing("gone").is_none());
     assert_eq!((view.topic("orders"), view.topic_by_id(A), view.missing("orders")), (None, None, None));
 }
 

@@ -34,8 +34,10 @@ pub(super) struct Attempt {
 pub(super) enum Stage {
     UnderWay(watch::Receiver<Outcome>),
     Open(Handle),
-    /// It is over: another one may begin.
-    Over,
+    /// It is over: another one may begin. `lost` when there was a connection, and the peer ended it.
+    Over {
+        lost: bool,
+    },
 }
 
 /// What all attempts of a pool need.
@@ -64,12 +66,13 @@ impl Attempt {
     pub(super) fn stage(&self, pace: &Mutex<Pace>) -> Stage {
         match &*self.outcome.borrow() {
             None => Stage::UnderWay(self.outcome.clone()),
-            Some(Err(_)) => Stage::Over,
+            Some(Err(_)) => Stage::Over { lost: false },
             Some(Ok(handle)) => match handle.end() {
                 None => Stage::Open(handle.clone()),
                 Some(end) => {
+                    let lost = !end.by_us;
                     lock(pace).ended(end);
-                    Stage::Over
+                    Stage::Over { lost }
                 }
             },
         }
