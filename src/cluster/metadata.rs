@@ -18,7 +18,7 @@ use crate::messages::{ErrorCode, Lane, MetadataRequest, MetadataRequestTopic, Me
 use crate::net::pool::Peer;
 use crate::task::{self, race};
 use crate::wire::{Span, Text};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -58,7 +58,7 @@ struct Want {
 
 #[derive(Debug, Default)]
 struct Wants {
-    topics: HashMap<Text, Want>,
+    topics: BTreeMap<Text, Want>,
     /// Those who need topics for as long as they are there.
     users: Vec<Weak<dyn Needs>>,
     refresh: bool,
@@ -122,9 +122,9 @@ impl Metadata {
     }
 
     /// The topics that the view is to have, and whether the broker may create them. All others are forgotten (KIP-526).
-    fn needed(&self) -> HashMap<Text, bool> {
+    fn needed(&self) -> BTreeMap<Text, bool> {
         let now = task::now();
-        let (mut topics, users): (HashMap<Text, bool>, Vec<_>) = {
+        let (mut topics, users): (BTreeMap<Text, bool>, Vec<_>) = {
             let mut wants = self.wants();
             wants.topics.retain(|_, want| want.until > now);
             let topics = wants.topics.iter().map(|(topic, want)| (topic.clone(), want.create)).collect();
@@ -302,7 +302,7 @@ async fn refresh(cluster: &Arc<Shared>, failing_since: Option<Instant>) -> Resul
 }
 
 /// One request for the topics that may be created and one for those that may not.
-fn requests(topics: &HashMap<Text, bool>) -> Vec<MetadataRequest> {
+fn requests(topics: &BTreeMap<Text, bool>) -> Vec<MetadataRequest> {
     let mut names: Vec<(&Text, &bool)> = topics.iter().collect();
     names.sort();
     let (create, keep): (Vec<_>, Vec<_>) = names.into_iter().partition(|(_, create)| **create);
