@@ -1,6 +1,7 @@
 //! No secret is in any log, error, panic or `Debug`, nor its base64: every way of a client at TRACE, with passwords, tokens
 //! and keys that can be found again.
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
