@@ -1,5 +1,5 @@
 //! The test bench itself: a real Kafka starts, independent clients reach it on every listener, and it can be killed.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, with a clock of their own")]
 
 #[macro_use]
 #[path = "support/real/mod.rs"]

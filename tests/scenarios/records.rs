@@ -82,7 +82,7 @@ async fn what_kcat_and_java_write_in_every_codec_is_read() {
         let mut kcat = kafka.kcat(&["-P", "-t", &topic, "-K", ":", "-H", "by=kcat", "-z", codec]);
         kafka::run(&mut kcat, &format!("kcat-{codec}:{line}\n"));
         let compressed = format!("compression.type={codec}");
-        let option = ["--topic", &topic, "--command-property", &compressed];
+        let option = ["--topic", &topic, kafka.client_property(), &compressed];
         kafka.java_produce(kafka.plaintext(), &option, &format!("java-{codec} {line}\n"));
         count += 2;
     }

@@ -175,6 +175,10 @@ macro_rules! cases {
         #[test]
         fn a_real_kafka_answers_alike() {
             let kafka = real_kafka!();
+            // The embedded broker is one of 4.3; how older ones answer in versions that they do not have is another matter.
+            if !kafka.fact("version").starts_with("4.3.") {
+                return eprintln!("not compared with Kafka {}", kafka.fact("version"));
+            }
             let target = Target::real(kafka.plaintext().split(',').next().unwrap());
             let mut failed = Vec::new();
             $( $(

@@ -184,6 +184,11 @@ impl RealKafka {
         if self.is_3_x() { "--property" } else { "--reader-property" }
     }
 
+    /// The console producer's option for a setting of its client (KIP-1147 renamed it).
+    pub fn client_property(&self) -> &'static str {
+        if self.is_3_x() { "--producer-property" } else { "--command-property" }
+    }
+
     /// The console consumer's option for what it prints, `print.key=true` for example (KIP-1147 renamed it).
     pub fn formatter_property(&self) -> &'static str {
         if self.is_3_x() { "--property" } else { "--formatter-property" }
@@ -192,8 +197,12 @@ impl RealKafka {
     /// Produces lines with the Java client; `arguments` such as `["--topic", "orders"]`.
     #[track_caller]
     pub fn java_produce(&self, bootstrap: &str, arguments: &[&str], lines: &str) -> Finished {
-        let mut java =
-            self.java("org.apache.kafka.tools.ConsoleProducer", &["--bootstrap-server", bootstrap]);
+        let class = if self.is_3_x() {
+            "kafka.tools.ConsoleProducer"
+        } else {
+            "org.apache.kafka.tools.ConsoleProducer"
+        };
+        let mut java = self.java(class, &["--bootstrap-server", bootstrap]);
         process::run(java.args(arguments), lines.as_bytes(), CLIENT_LIMIT).success()
     }
 
