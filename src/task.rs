@@ -156,6 +156,14 @@ impl<T: Send + 'static> Tasks<T> {
             }
         }
     }
+
+    /// Ends all of them; ready when they are gone.
+    ///
+    /// # Cancel safety
+    /// They end all the same when the future is dropped.
+    pub async fn end(mut self) {
+        self.0.shutdown().await;
+    }
 }
 
 impl<T: Send + 'static> Default for Tasks<T> {

@@ -2,14 +2,15 @@
 //! requests; a client that does not read is not read from.
 
 use super::core::{Call, ConnectionId, Step};
+use super::faults::Manner;
+use super::outbox::Outbox;
 use super::server::{Shared, now};
 use crate::engine::serving::{End, Received, SaslStep, Serving};
-use crate::messages::AnyRequest;
+use crate::messages::{AnyRequest, AnyResponse, BrokerId};
 use crate::net::listen::Accepted;
 use crate::task;
-use bytes::{Buf, BufMut, Bytes};
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use bytes::{Buf, BufMut, BytesMut};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -22,14 +23,26 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 const MAX_WRITE: Duration = Duration::from_secs(120);
 /// Answers that are gathered before they are written.
 const GATHERED_BYTES: usize = 256 * 1024;
+/// How long a client may take to notice that its answer was cut.
+const HANG_UP: Duration = Duration::from_secs(5);
 /// What is read of a client that waits for an answer, to notice when it goes away.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
-/// Tells when the broker shuts down.
-pub(super) type Stop = watch::Receiver<bool>;
+/// Tells how the broker ends, once it does.
+pub(super) type Stop = watch::Receiver<Option<Ending>>;
+
+/// How a broker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Answers that are being written may reach their clients.
+    Gentle,
+    /// All connections end at once.
+    Abrupt,
+}
 
 /// Serves a connection from its first byte to its last.
-pub(super) async fn serve(accepted: Accepted, shared: Arc<Shared>, mut stop: Stop) {
+pub(super) async fn serve(accepted: Accepted, broker: BrokerId, shared: Arc<Shared>, mut stop: Stop) {
+    let registered = Registered::new(shared, broker, accepted.peer());
     let deadline = task::after(task::now(), HANDSHAKE);
     let secured = select! {
         biased;
@@ -43,7 +56,6 @@ pub(super) async fn serve(accepted: Accepted, shared: Arc<Shared>, mut stop: Sto
             return;
         }
     };
-    let registered = Registered::new(shared);
     let serving = Serving::new(registered.shared.serving_options(), task::now());
     let mut connection =
         Connection { stream: connected.stream, serving, registered, outbox: Outbox::default(), stop };
@@ -58,7 +70,7 @@ pub(super) async fn serve(accepted: Accepted, shared: Arc<Shared>, mut stop: Sto
 /// Ready when the broker shuts down.
 pub(super) async fn stopped(stop: &mut Stop) {
     // An error means that the broker is gone altogether.
-    let _ = stop.wait_for(|stop| *stop).await;
+    let _ = stop.wait_for(Option::is_some).await;
 }
 
 /// A connection's entry in the core; gone when dropped, however its task ends.
@@ -69,8 +81,8 @@ struct Registered {
 }
 
 impl Registered {
-    fn new(shared: Arc<Shared>) -> Registered {
-        let (id, wake) = shared.connect();
+    fn new(shared: Arc<Shared>, broker: BrokerId, peer: &str) -> Registered {
+        let (id, wake) = shared.connect(broker, peer);
         Registered { shared, id, wake }
     }
 }
@@ -97,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.serving.end(end);
                 }
                 self.outbox.push(self.serving.transmit());
-                if self.outbox.bytes >= GATHERED_BYTES && self.flush().await.is_err() {
+                if self.outbox.remaining() >= GATHERED_BYTES && self.flush().await.is_err() {
                     return End::Closed;
                 }
             }
@@ -118,16 +130,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut step = shared.with(|core| core.call(id, call, self.serving.principal(), now()));
         loop {
             match step {
-                Step::Respond(response) => {
-                    self.serving.respond(&response, task::now());
-                    return Ok(());
-                }
+                Step::Respond(response, manner) => return self.respond(&response, manner).await,
                 Step::Skip => {
                     self.serving.skip(task::now());
                     return Ok(());
                 }
                 Step::Close(why) => return Err(End::Owner(why)),
-                Step::Authenticate(request) => return self.authenticate(&request).await,
+                Step::Authenticate(request, manner) => return self.authenticate(&request, manner).await,
+                Step::Silence => return Err(self.ignore(None).await),
                 Step::Wait(until) => {
                     self.flush().await.map_err(|_| End::Closed)?;
                     self.wait(until).await?;
@@ -137,15 +147,79 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn authenticate(&mut self, request: &AnyRequest) -> Result<(), End> {
+    /// Answers, as it should be or as a fault has it.
+    async fn respond(&mut self, response: &AnyResponse, manner: Manner) -> Result<(), End> {
+        self.serving.respond(response, task::now());
+        if manner == Manner::Whole {
+            return Ok(());
+        }
+        // What came before is not concerned.
+        self.flush().await.map_err(|_| End::Closed)?;
+        self.outbox.push(self.serving.transmit());
+        match manner {
+            Manner::Whole => Ok(()),
+            Manner::Corrupt(at) => {
+                self.outbox.invert(at);
+                Ok(())
+            }
+            Manner::Cut(bytes) => {
+                let _ = self.outbox.split_off(bytes);
+                self.hang_up().await
+            }
+            Manner::Split { bytes, pause } => self.flush_in_pieces(bytes.max(1), pause).await,
+        }
+    }
+
+    async fn flush_in_pieces(&mut self, bytes: usize, pause: Duration) -> Result<(), End> {
+        loop {
+            let rest = self.outbox.split_off(bytes);
+            self.flush().await.map_err(|_| End::Closed)?;
+            if !rest.has_remaining() {
+                return Ok(());
+            }
+            self.outbox = rest;
+            let next = task::after(task::now(), pause);
+            select! {
+                biased;
+                () = stopped(&mut self.stop) => return Err(End::Owner("the broker is shutting down")),
+                () = task::sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Sends what there is and ends the connection in such a way that it arrives.
+    async fn hang_up(&mut self) -> Result<(), End> {
+        self.flush().await.map_err(|_| End::Closed)?;
+        self.stream.shutdown().await.map_err(|_| End::Closed)?;
+        // Closing a socket that has bytes to be read would take back those that were sent.
+        Err(self.ignore(Some(task::after(task::now(), HANG_UP))).await)
+    }
+
+    /// Takes no notice of the client until it goes away, or until a time.
+    async fn ignore(&mut self, until: Option<Instant>) -> End {
+        let mut ignored = BytesMut::new();
+        let until = until.unwrap_or_else(|| task::after(task::now(), Duration::MAX));
+        loop {
+            ignored.clear();
+            ignored.reserve(READ_AHEAD_BYTES);
+            select! {
+                biased;
+                () = stopped(&mut self.stop) => return End::Owner("the broker is shutting down"),
+                read = self.stream.read_buf(&mut ignored) => match read {
+                    Ok(0) | Err(_) => return End::Closed,
+                    Ok(_) => {}
+                },
+                () = task::sleep_until(until) => return End::Owner("so decided by a fault"),
+            }
+        }
+    }
+
+    async fn authenticate(&mut self, request: &AnyRequest, manner: Manner) -> Result<(), End> {
         let nonce = task::random().map_err(|_| End::Internal("no randomness for a nonce"))?;
         let mut step = self.serving.sasl(request, nonce, task::now());
         loop {
             match step {
-                SaslStep::Respond(response) => {
-                    self.serving.respond(&response, task::now());
-                    return Ok(());
-                }
+                SaslStep::Respond(response) => return self.respond(&response, manner).await,
                 SaslStep::Ask(query) => {
                     let answer = self.registered.shared.users().answer(query).await;
                     step = self.serving.sasl_answer(answer, task::now());
@@ -189,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        if self.outbox.bytes == 0 {
+        if !self.outbox.has_remaining() {
             return Ok(());
         }
         let write = async {
@@ -204,71 +278,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 async fn read_some<S: AsyncRead + Unpin>(stream: &mut S, serving: &mut Serving) -> io::Result<usize> {
     let (space, limit) = serving.space();
     stream.read_buf(&mut space.limit(limit)).await
-}
-
-/// Segments on their way into the stream.
-#[derive(Debug, Default)]
-struct Outbox {
-    segments: VecDeque<Bytes>,
-    bytes: usize,
-}
-
-impl Outbox {
-    fn push(&mut self, segments: Vec<Bytes>) {
-        for segment in segments.into_iter().filter(|segment| !segment.is_empty()) {
-            self.bytes = self.bytes.saturating_add(segment.len());
-            self.segments.push_back(segment);
-        }
-    }
-}
-
-impl Buf for Outbox {
-    fn remaining(&self) -> usize {
-        self.bytes
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.segments.front().map_or(&[], |segment| segment)
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let filled =
-            slices.iter_mut().zip(&self.segments).map(|(slice, segment)| *slice = IoSlice::new(segment));
-        filled.count()
-    }
-
-    fn advance(&mut self, mut n: usize) {
-        self.bytes = self.bytes.saturating_sub(n);
-        while let Some(front) = self.segments.front_mut() {
-            if n < front.len() {
-                front.advance(n);
-                return;
-            }
-            n = n.saturating_sub(front.len());
-            self.segments.pop_front();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_outbox_gives_its_bytes_in_order_however_they_are_taken() {
-        for step in 1..12 {
-            let mut outbox = Outbox::default();
-            outbox.push([&b"abc"[..], b"", b"d", b"efghij"].map(Bytes::from_static).to_vec());
-            let mut taken: Vec<u8> = Vec::new();
-            while outbox.has_remaining() {
-                let mut slices = [IoSlice::new(&[]); 2];
-                let count = outbox.chunks_vectored(&mut slices);
-                let ahead: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
-                let n = step.min(ahead.len());
-                taken.extend(&ahead[..n]);
-                outbox.advance(n);
-            }
-            assert_eq!(taken, b"abcdefghij", "{step} at a time");
-        }
-    }
 }

@@ -10,12 +10,16 @@
 //! [`resume`](Core::resume) is worth a call before their time is over. A connection has one call at a time.
 
 use super::api::{self, Checked, Fetching};
-use super::faults::{Fate, Hook, SeenRequest, Sender, Watch};
-use super::state::{Now, Settings, State};
+use super::faults::{Byte, Decision, Fate, Manner, Refusal, corrupt_records};
+use super::state::{Node, Now, Refused, Settings, State};
+use super::watch::{Sender, Watch};
 use crate::engine::serving::Received;
-use crate::messages::{AnyRequest, AnyResponse, BrokerId, RequestHeader};
+use crate::messages::{AnyRequest, AnyResponse, BrokerId, ErrorCode, RequestHeader};
 use std::collections::BTreeMap;
 use std::time::Instant;
+
+/// Why connections to a broker that was stopped end.
+const DOWN: &str = "the broker was stopped";
 
 /// Names a connection; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,14 +46,16 @@ impl Call {
 /// What becomes of a call.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Send this.
-    Respond(Box<AnyResponse>),
+    /// Send this, in this manner.
+    Respond(Box<AnyResponse>, Manner),
     /// The client gets no answer.
     Skip,
     /// SASL is the connection's own business: let it take the request, and answer with what it says.
-    Authenticate(Box<AnyRequest>),
+    Authenticate(Box<AnyRequest>, Manner),
     /// Call [`Core::resume`] when the connection is woken, and at this time at the latest.
     Wait(Instant),
+    /// Take no notice of what the client sends from now on.
+    Silence,
     /// Close the connection, for this reason.
     Close(&'static str),
 }
@@ -57,18 +63,68 @@ pub(super) enum Step {
 impl Step {
     /// An answer.
     pub(super) fn respond(response: impl Into<AnyResponse>) -> Step {
-        Step::Respond(Box::new(response.into()))
+        Step::Respond(Box::new(response.into()), Manner::Whole)
+    }
+
+    /// The same, but as a fault has it.
+    fn altered(self, alteration: Alteration) -> Step {
+        match (self, alteration) {
+            (Step::Respond(mut response, manner), Alteration::Records(at)) => {
+                corrupt_records(&mut response, at);
+                Step::Respond(response, manner)
+            }
+            (Step::Respond(response, _), Alteration::Manner(manner)) => Step::Respond(response, manner),
+            (Step::Authenticate(request, _), Alteration::Manner(manner)) => {
+                Step::Authenticate(request, manner)
+            }
+            (step, _) => step,
+        }
     }
 }
 
 /// Who calls, and when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Context {
+pub(super) struct Context<'a> {
     /// The broker that was asked.
     pub(super) broker: BrokerId,
     pub(super) connection: ConnectionId,
     pub(super) version: i16,
     pub(super) now: Now,
+    /// What a fault has the broker refuse.
+    pub(super) refusal: Option<&'a Refusal>,
+}
+
+impl Context<'_> {
+    /// Does the work for a topic or a partition of it, unless a fault has that refused; or does it and refuses it then.
+    ///
+    /// # Errors
+    /// What the fault says, and the work's own.
+    pub(super) fn unless_refused<T, E: From<Refused>>(
+        self,
+        topic: &str,
+        partition: Option<i32>,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self.refusal.filter(|refusal| refusal.scope.covers(topic, partition)) {
+            None => work(),
+            Some(refusal) if refusal.is_done => work().and_then(|_| Err(refusal.refused().into())),
+            Some(refusal) => Err(refusal.refused().into()),
+        }
+    }
+
+    /// The error code that a fault has the broker answer with.
+    pub(super) fn refused_code(self) -> Option<ErrorCode> {
+        self.refusal.map(|refusal| refusal.code)
+    }
+}
+
+/// What a fault changes in an answer, or in the way it is sent.
+#[derive(Debug, Clone, Copy)]
+enum Alteration {
+    None,
+    Manner(Manner),
+    /// One byte of the records is inverted.
+    Records(usize),
 }
 
 /// The brokers of a cluster and their connections.
@@ -89,8 +145,8 @@ struct Connection {
 /// A call that waits.
 #[derive(Debug)]
 enum Parked {
-    Fetch(Box<Fetching>),
-    /// Until a time; the answer of what follows is lost if so decided.
+    Fetch(Box<Fetching>, Alteration),
+    /// Until a time.
     Delayed(Box<Call>, Instant),
 }
 
@@ -107,61 +163,105 @@ impl Core {
         &mut self.state
     }
 
-    /// The requests that are kept, oldest first.
-    pub(super) fn seen(&self) -> Vec<SeenRequest> {
-        self.watch.seen()
+    /// What watches the requests.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
-    /// Replaces what decides about requests.
-    pub(super) fn set_hook(&mut self, hook: Option<Hook>) {
-        self.watch.set_hook(hook);
+    /// What watches the requests, to be told what to do with them.
+    pub(super) fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
     }
 
     /// Takes in a connection to one of the brokers.
-    pub(super) fn connect(&mut self, broker: BrokerId) -> ConnectionId {
+    pub(super) fn connect(&mut self, broker: BrokerId, peer: &str, now: Now) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection = self.next_connection.wrapping_add(1);
         self.connections.insert(id, Connection { broker, parked: None });
+        self.watch.connected(broker, id, peer, now);
         id
+    }
+
+    /// Takes in a broker that clients reach there; it does not run yet.
+    pub(super) fn add_broker(&mut self, id: BrokerId, host: &str, port: u16) {
+        let node = Node { host: host.into(), port, is_up: false, is_fenced: true };
+        self.state.nodes.insert(id, node);
+    }
+
+    /// Lets a broker serve.
+    pub(super) fn start_broker(&mut self, id: BrokerId) {
+        if let Some(node) = self.state.nodes.get_mut(&id) {
+            node.is_up = true;
+        }
+        self.state.unfence(id);
+    }
+
+    /// Lets a broker serve no more: from now on its connections get no answer, not even of what waits. Nobody else takes
+    /// note before [`State::fence`].
+    pub(super) fn stop_broker(&mut self, id: BrokerId) {
+        if let Some(node) = self.state.nodes.get_mut(&id) {
+            node.is_up = false;
+        }
+        let its = self.connections.iter().filter(|(_, connection)| connection.broker == id);
+        self.state.woken.extend(its.map(|(connection, _)| *connection));
     }
 
     /// Forgets a connection, and what it waited for.
     pub(super) fn disconnect(&mut self, id: ConnectionId) {
         let parked = self.connections.remove(&id).and_then(|connection| connection.parked);
-        if let Some(Parked::Fetch(fetching)) = parked {
+        if let Some(Parked::Fetch(fetching, _)) = parked {
             fetching.unwatch(&mut self.state, id);
         }
     }
 
     /// Takes a request.
     pub(super) fn call(&mut self, id: ConnectionId, call: Call, principal: Option<&str>, now: Now) -> Step {
+        let Some(broker) = self.serving_broker(id) else { return Step::Close(DOWN) };
         let sender = Sender {
-            connection: id.0,
+            broker,
+            connection: id,
             client_id: call.header.client_id.as_ref().map(|id| id.0.as_str()),
             principal,
         };
-        match self.watch.judge(&sender, call.header.request_api_version, &call.request, now) {
-            Fate::Pass => self.answer(id, call, now),
-            Fate::Close => Step::Close("so decided by its hook"),
-            Fate::LoseRequest => Step::Skip,
-            Fate::LoseAnswer => self.answer_into_the_void(id, call, now),
+        let version = call.header.request_api_version;
+        let Decision { fate, scope, .. } =
+            self.watch.judge(&self.state, &sender, version, &call.request, now);
+        let refuse = |code, is_done| Refusal { code, is_done, scope: scope.clone() };
+        match fate {
+            Fate::Pass => self.answer(id, call, None, Alteration::None, now),
             Fate::Delay(pause) => {
                 let until = crate::task::after(now.at, pause);
                 self.park(id, Parked::Delayed(Box::new(call), until), until)
             }
+            Fate::Fail(code) => self.answer(id, call, Some(&refuse(code, false)), Alteration::None, now),
+            Fate::FailAfterwards(code) => {
+                self.answer(id, call, Some(&refuse(code, true)), Alteration::None, now)
+            }
+            Fate::LoseRequest => Step::Skip,
+            Fate::LoseAnswer => self.answer_into_the_void(id, call, now),
+            Fate::Silence => Step::Silence,
+            Fate::Close => Step::Close("so decided by a fault"),
+            Fate::Cut(bytes) => self.answer_in(id, call, Manner::Cut(bytes), now),
+            Fate::Corrupt(Byte::OfAnswer(at)) => self.answer_in(id, call, Manner::Corrupt(at), now),
+            Fate::Corrupt(Byte::OfRecords(at)) => self.answer(id, call, None, Alteration::Records(at), now),
+            Fate::Split { bytes, pause } => self.answer_in(id, call, Manner::Split { bytes, pause }, now),
         }
     }
 
     /// Looks again at a call that waits.
     pub(super) fn resume(&mut self, id: ConnectionId, now: Now) -> Step {
-        let Some(connection) = self.connections.get_mut(&id) else { return Step::Skip };
-        match connection.parked.take() {
+        if self.serving_broker(id).is_none() {
+            return Step::Close(DOWN);
+        }
+        match self.unpark(id) {
             None => Step::Skip,
-            Some(Parked::Delayed(call, until)) if now.at >= until => self.answer(id, *call, now),
+            Some(Parked::Delayed(call, until)) if now.at >= until => {
+                self.answer(id, *call, None, Alteration::None, now)
+            }
             Some(parked @ Parked::Delayed(_, until)) => self.park(id, parked, until),
-            Some(Parked::Fetch(fetching)) => match fetching.resume(&mut self.state, now) {
-                Ok(response) => Step::respond(response),
-                Err(fetching) => self.park_fetch(id, fetching),
+            Some(Parked::Fetch(fetching, alteration)) => match fetching.resume(&mut self.state, now) {
+                Ok(response) => Step::respond(response).altered(alteration),
+                Err(fetching) => self.park_fetch(id, fetching, alteration),
             },
         }
     }
@@ -174,33 +274,44 @@ impl Core {
         woken
     }
 
-    fn answer(&mut self, id: ConnectionId, call: Call, now: Now) -> Step {
+    fn answer(
+        &mut self,
+        id: ConnectionId,
+        call: Call,
+        refusal: Option<&Refusal>,
+        alteration: Alteration,
+        now: Now,
+    ) -> Step {
         let Some(connection) = self.connections.get(&id) else { return Step::Skip };
         let version = call.header.request_api_version;
-        let context = Context { broker: connection.broker, connection: id, version, now };
+        let context = Context { broker: connection.broker, connection: id, version, now, refusal };
         match api::handle(&mut self.state, context, call.request, call.checked) {
-            api::Outcome::Done(step) => step,
-            api::Outcome::Fetching(fetching) => self.park_fetch(id, fetching),
+            api::Outcome::Done(step) => step.altered(alteration),
+            api::Outcome::Fetching(fetching) => self.park_fetch(id, fetching, alteration),
         }
+    }
+
+    fn answer_in(&mut self, id: ConnectionId, call: Call, manner: Manner, now: Now) -> Step {
+        self.answer(id, call, None, Alteration::Manner(manner), now)
     }
 
     /// Does what a request asks for, and says nothing; what would wait is not waited for.
     fn answer_into_the_void(&mut self, id: ConnectionId, call: Call, now: Now) -> Step {
-        match self.answer(id, call, now) {
+        match self.answer(id, call, None, Alteration::None, now) {
             Step::Wait(_) => {
-                if let Some(Parked::Fetch(fetching)) = self.unpark(id) {
+                if let Some(Parked::Fetch(fetching, _)) = self.unpark(id) {
                     fetching.unwatch(&mut self.state, id);
                 }
                 Step::Skip
             }
-            Step::Respond(_) => Step::Skip,
+            Step::Respond(..) => Step::Skip,
             other => other,
         }
     }
 
-    fn park_fetch(&mut self, id: ConnectionId, fetching: Box<Fetching>) -> Step {
+    fn park_fetch(&mut self, id: ConnectionId, fetching: Box<Fetching>, alteration: Alteration) -> Step {
         let until = fetching.until();
-        self.park(id, Parked::Fetch(fetching), until)
+        self.park(id, Parked::Fetch(fetching, alteration), until)
     }
 
     fn park(&mut self, id: ConnectionId, parked: Parked, until: Instant) -> Step {
@@ -212,5 +323,11 @@ impl Core {
 
     fn unpark(&mut self, id: ConnectionId) -> Option<Parked> {
         self.connections.get_mut(&id)?.parked.take()
+    }
+
+    /// The broker of a connection, if it runs.
+    fn serving_broker(&self, id: ConnectionId) -> Option<BrokerId> {
+        let broker = self.connections.get(&id)?.broker;
+        self.state.nodes.get(&broker).filter(|node| node.is_up).map(|_| broker)
     }
 }

@@ -1,32 +1,31 @@
-//! The broker with its sockets: the listener's task, and what the connections' tasks share.
+//! A broker with its sockets: the listener's task, and what the connections' tasks of all brokers share.
 
-use super::connection::{Stop, serve, stopped};
+use super::connection::{Ending, Stop, serve, stopped};
 use super::core::{ConnectionId, Core};
 use super::state::Now;
 use super::users::Users;
 use crate::engine::serving::{Offer, Options, SaslOptions};
 use crate::messages::BrokerId;
 use crate::net::listen::Listen;
-use crate::task::{self, Tasks};
+use crate::task::{self, Owned, Tasks};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::select;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot, watch};
 
-/// Connections at once; those beyond wait in the listener's backlog.
+/// Connections of a broker at once; those beyond wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
 /// Closed after so long without a request (Kafka's `connections.max.idle.ms`).
 const MAX_IDLE: Duration = Duration::from_secs(600);
 /// How long connections may take to write their last answers when the broker shuts down.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What the tasks of a broker share.
+/// What the tasks of a cluster share.
 #[derive(Debug)]
 pub(super) struct Shared {
     inner: Mutex<Inner>,
     users: Users,
-    broker: BrokerId,
     offer: Arc<Offer>,
     sasl: Option<SaslOptions>,
     max_request_bytes: usize,
@@ -47,13 +46,12 @@ impl Shared {
     pub(super) fn new(
         core: Core,
         users: Users,
-        broker: BrokerId,
         sasl: Option<SaslOptions>,
         max_request_bytes: usize,
     ) -> Shared {
         let offer = Arc::clone(&core.state().settings.offer);
         let inner = Mutex::new(Inner { core, wakers: BTreeMap::new() });
-        Shared { inner, users, broker, offer, sasl, max_request_bytes }
+        Shared { inner, users, offer, sasl, max_request_bytes }
     }
 
     pub(super) fn users(&self) -> &Users {
@@ -73,9 +71,9 @@ impl Shared {
         result
     }
 
-    pub(super) fn connect(&self) -> (ConnectionId, Arc<Notify>) {
+    pub(super) fn connect(&self, broker: BrokerId, peer: &str) -> (ConnectionId, Arc<Notify>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = inner.core.connect(self.broker);
+        let id = inner.core.connect(broker, peer, now());
         let wake = Arc::new(Notify::new());
         inner.wakers.insert(id, Arc::clone(&wake));
         (id, wake)
@@ -97,8 +95,36 @@ impl Shared {
     }
 }
 
-/// Accepts connections until the broker shuts down, then lets them end.
-pub(super) async fn accept(listen: Listen, shared: Arc<Shared>, mut stop: Stop) {
+/// A broker that listens. Dropping it ends it and its connections at once.
+#[derive(Debug)]
+pub(super) struct Server {
+    stop: watch::Sender<Option<Ending>>,
+    ended: oneshot::Receiver<()>,
+    _task: Owned,
+}
+
+impl Server {
+    /// Serves a broker's connections on the current runtime.
+    pub(super) fn start(listen: Listen, broker: BrokerId, shared: Arc<Shared>) -> Server {
+        let (stop, stopped) = watch::channel(None);
+        let (done, ended) = oneshot::channel();
+        let task = Owned::spawn(async move {
+            accept(listen, broker, shared, stopped).await;
+            let _ = done.send(());
+        });
+        Server { stop, ended, _task: task }
+    }
+
+    /// Ready when nobody listens any more and no connection is left.
+    pub(super) async fn end(mut self, ending: Ending) {
+        self.stop.send_replace(Some(ending));
+        // An error means that the task is gone already.
+        let _ = (&mut self.ended).await;
+    }
+}
+
+/// Accepts connections until the broker ends, then lets them end.
+async fn accept(listen: Listen, broker: BrokerId, shared: Arc<Shared>, mut stop: Stop) {
     let mut tasks = Tasks::new();
     let mut open = 0usize;
     loop {
@@ -108,17 +134,20 @@ pub(super) async fn accept(listen: Listen, shared: Arc<Shared>, mut stop: Stop) 
             () = tasks.next() => open = open.saturating_sub(1),
             accepted = listen.accept(), if open < MAX_CONNECTIONS => {
                 open = open.saturating_add(1);
-                tasks.spawn(serve(accepted, Arc::clone(&shared), stop.clone()));
+                tasks.spawn(serve(accepted, broker, Arc::clone(&shared), stop.clone()));
             }
         }
     }
     drop(listen);
-    let ends = async {
-        while open > 0 {
-            tasks.next().await;
-            open = open.saturating_sub(1);
-        }
-    };
-    // Those that are left end when `tasks` is dropped.
-    let _ = task::until(task::after(task::now(), GRACE), ends).await;
+    let ending = *stop.borrow();
+    if ending != Some(Ending::Abrupt) {
+        let ends = async {
+            while open > 0 {
+                tasks.next().await;
+                open = open.saturating_sub(1);
+            }
+        };
+        let _ = task::until(task::after(task::now(), GRACE), ends).await;
+    }
+    tasks.end().await;
 }

@@ -159,6 +159,11 @@ impl Sessions {
         cached.tell(told)
     }
 
+    /// What a session has.
+    pub(super) fn named(&self, session_id: i32) -> impl Iterator<Item = &Named> {
+        self.by_id.get(&session_id).into_iter().flat_map(|session| session.partitions.keys())
+    }
+
     fn remove(&mut self, id: i32) {
         if let Some(session) = self.by_id.remove(&id) {
             self.partitions = self.partitions.saturating_sub(session.partitions.len());

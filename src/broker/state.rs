@@ -34,17 +34,23 @@ pub(super) struct Now {
 pub(super) struct Settings {
     /// Partitions of a topic whose creator does not say (`num.partitions`).
     pub(super) default_partitions: i32,
+    /// Replicas of a topic whose creator does not say (`default.replication.factor`).
+    pub(super) default_replication: usize,
     /// Whether Metadata creates topics that are missing (`auto.create.topics.enable`).
     pub(super) auto_create_topics: bool,
     /// What is served.
     pub(super) offer: Arc<Offer>,
 }
 
-/// A broker, as clients reach it.
+/// A broker: as clients reach it, and whether they do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) host: Text,
     pub(super) port: u16,
+    /// Whether it runs.
+    pub(super) is_up: bool,
+    /// Whether the controller knows that it is gone: it leads nothing and is not told to clients.
+    pub(super) is_fenced: bool,
 }
 
 /// The cluster.
@@ -54,7 +60,8 @@ pub(super) struct State {
     pub(super) cluster_id: Text,
     pub(super) nodes: BTreeMap<BrokerId, Node>,
     pub(super) topics: Topics,
-    pub(super) sessions: Sessions,
+    /// Fetch sessions are a broker's own.
+    sessions: BTreeMap<BrokerId, Sessions>,
     next_producer_id: i64,
     transactional: BTreeMap<Text, (ProducerId, ProducerEpoch)>,
     pub(super) rng: fastrand::Rng,
@@ -69,6 +76,12 @@ pub(super) struct Refused {
     pub(super) text: String,
 }
 
+impl From<Refused> for ErrorCode {
+    fn from(refused: Refused) -> ErrorCode {
+        refused.code
+    }
+}
+
 impl State {
     pub(super) fn new(settings: Settings, seed: u64) -> State {
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -77,7 +90,7 @@ impl State {
             cluster_id: random_id(&mut rng).to_string().into(),
             nodes: BTreeMap::new(),
             topics: Topics::default(),
-            sessions: Sessions::default(),
+            sessions: BTreeMap::new(),
             next_producer_id: 0,
             transactional: BTreeMap::new(),
             rng,
@@ -85,9 +98,46 @@ impl State {
         }
     }
 
+    /// The brokers that clients are told of.
+    pub(super) fn live(&self) -> impl Iterator<Item = (BrokerId, &Node)> {
+        self.nodes.iter().filter(|(_, node)| !node.is_fenced).map(|(id, node)| (*id, node))
+    }
+
+    /// Whether clients are told of a broker.
+    pub(super) fn is_live(&self, id: BrokerId) -> bool {
+        self.nodes.get(&id).is_some_and(|node| !node.is_fenced)
+    }
+
+    /// Replicas of a topic whose creator does not say.
+    pub(super) fn default_replication(&self) -> usize {
+        self.settings.default_replication.min(self.nodes.len())
+    }
+
     /// The broker that clients are told is the controller. Any would do: each takes what the controller does.
     pub(super) fn controller(&self) -> BrokerId {
-        self.nodes.keys().next().copied().unwrap_or(BrokerId::NONE)
+        self.live().next().map_or(BrokerId::NONE, |(id, _)| id)
+    }
+
+    /// The broker that coordinates a group or a transactional id; the same for as long as the same brokers are there.
+    pub(super) fn coordinator(&self, key: &str) -> Option<BrokerId> {
+        let hash = key.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        let place = (hash as usize).checked_rem(self.live().count())?;
+        self.live().nth(place).map(|(id, _)| id)
+    }
+
+    /// The fetch sessions of a broker, and the chance that their ids come from.
+    pub(super) fn sessions(&mut self, broker: BrokerId) -> (&mut Sessions, &mut fastrand::Rng) {
+        (self.sessions.entry(broker).or_default(), &mut self.rng)
+    }
+
+    /// The fetch sessions of a broker, if it has any.
+    pub(super) fn sessions_of(&self, broker: BrokerId) -> Option<&Sessions> {
+        self.sessions.get(&broker)
+    }
+
+    /// Forgets the fetch sessions of a broker.
+    pub(super) fn forget_sessions(&mut self, broker: BrokerId) {
+        self.sessions.remove(&broker);
     }
 
     /// Creates a topic.
@@ -102,7 +152,11 @@ impl State {
     ) -> Result<Uuid, Refused> {
         self.may_create(name, partitions.len())?;
         let id = random_id(&mut self.rng);
-        let partitions = partitions.into_iter().map(Partition::new).collect();
+        let partitions = partitions.into_iter().map(|replicas| {
+            let in_sync = replicas.iter().copied().filter(|id| self.is_live(*id)).collect();
+            Partition::new(replicas, in_sync)
+        });
+        let partitions = partitions.collect();
         self.topics.insert(name.into(), Topic { id, config, partitions });
         Ok(id)
     }
@@ -125,14 +179,18 @@ impl State {
         Ok(())
     }
 
-    /// Spreads partitions over the brokers, each on `replication` of them: leaders in turn, from a random one on.
+    /// Spreads partitions over the brokers, each on `replication` of them: leaders in turn, from a random one on. Brokers
+    /// that are gone get a replica only where the others are not enough.
     pub(super) fn place(&mut self, partitions: usize, replication: usize) -> Vec<BrokerIds> {
-        let nodes: Vec<BrokerId> = self.nodes.keys().copied().collect();
-        let first = if nodes.len() > 1 { self.rng.usize(..nodes.len()) } else { 0 };
+        let live: Vec<BrokerId> = self.live().map(|(id, _)| id).collect();
+        let gone: Vec<BrokerId> = self.nodes.keys().copied().filter(|id| !self.is_live(*id)).collect();
+        let first = if live.len() > 1 { self.rng.usize(..live.len()) } else { 0 };
         let of = |partition: usize| {
-            nodes.iter().copied().cycle().skip(first.wrapping_add(partition) % nodes.len().max(1))
+            let skipped = first.wrapping_add(partition) % live.len().max(1);
+            let in_turn = live.iter().cycle().skip(skipped).take(live.len());
+            in_turn.chain(&gone).copied().take(replication).collect()
         };
-        (0..partitions).map(|partition| of(partition).take(replication).collect()).collect()
+        (0..partitions).map(of).collect()
     }
 
     /// Deletes a topic; who waits for its records is told.
@@ -172,7 +230,7 @@ impl State {
 
     /// Where a broker is, to be told beside NOT_LEADER_OR_FOLLOWER (KIP-951).
     pub(super) fn endpoint(&self, id: BrokerId) -> Option<NodeEndpoint> {
-        let node = self.nodes.get(&id)?;
+        let node = self.nodes.get(&id).filter(|node| !node.is_fenced)?;
         Some(NodeEndpoint { node_id: id, host: node.host.clone(), port: i32::from(node.port), rack: None })
     }
 
@@ -185,25 +243,34 @@ impl State {
     }
 }
 
-/// Checks that a broker leads a partition, and which epoch the client believes it does so with (KIP-320).
-pub(super) fn check_leader(
+/// Checks that a broker leads a partition, or with `or_follows` has a replica of it, and which leader epoch the client
+/// believes in (KIP-320).
+pub(super) fn check_replica(
     partition: &Partition,
     broker: BrokerId,
     believed: LeaderEpoch,
+    or_follows: bool,
 ) -> Result<(), ErrorCode> {
+    if !partition.replicas.contains(&broker) {
+        return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    }
     if !believed.is_none() && believed < partition.leader_epoch {
         return Err(ErrorCode::FENCED_LEADER_EPOCH);
     }
     if !believed.is_none() && believed > partition.leader_epoch {
         return Err(ErrorCode::UNKNOWN_LEADER_EPOCH);
     }
-    if partition.leader == broker { Ok(()) } else { Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) }
+    if partition.leader == broker || or_follows { Ok(()) } else { Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) }
 }
 
-/// Whom to ask instead, when the code says that it is not this broker.
-pub(super) fn leader_hint(code: ErrorCode, partition: Option<&Partition>) -> CurrentLeader {
-    let asks_elsewhere = matches!(code, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
-    match partition.filter(|_| asks_elsewhere) {
+/// Whom to ask instead of `asked`, when the code says that it is not this broker, or not with this epoch (KIP-951).
+pub(super) fn leader_hint(code: ErrorCode, asked: BrokerId, partition: Option<&Partition>) -> CurrentLeader {
+    let helps = |partition: &&Partition| match code {
+        // A fault may say so of the leader itself.
+        ErrorCode::NOT_LEADER_OR_FOLLOWER => partition.leader != asked,
+        code => code == ErrorCode::FENCED_LEADER_EPOCH,
+    };
+    match partition.filter(helps) {
         Some(partition) => {
             CurrentLeader { leader_id: partition.leader, leader_epoch: partition.leader_epoch }
         }

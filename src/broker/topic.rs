@@ -48,6 +48,11 @@ impl Topics {
         self.by_name.get(name)
     }
 
+    /// All partitions there are, to be changed.
+    pub(super) fn partitions_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
+        self.by_name.values_mut().flat_map(|topic| &mut topic.partitions)
+    }
+
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Topic> {
         self.by_name.get_mut(name)
     }
@@ -97,12 +102,12 @@ impl Topic {
 }
 
 impl Partition {
-    /// An empty partition on these brokers; the first leads.
-    pub(super) fn new(replicas: BrokerIds) -> Partition {
+    /// An empty partition on these brokers, of which `in_sync` are there; the first of those leads.
+    pub(super) fn new(replicas: BrokerIds, in_sync: BrokerIds) -> Partition {
         Partition {
-            leader: replicas.first().copied().unwrap_or(BrokerId::NONE),
+            leader: in_sync.first().copied().unwrap_or(BrokerId::NONE),
             leader_epoch: LeaderEpoch(0),
-            isr: replicas.clone(),
+            isr: in_sync,
             replicas,
             log: Log::new(LeaderEpoch(0)),
             watchers: BTreeSet::new(),
@@ -137,7 +142,8 @@ mod tests {
     fn topics(names: &[&str]) -> Topics {
         let mut topics = Topics::default();
         for (n, name) in (1u8..).zip(names) {
-            let partitions = vec![Partition::new([BrokerId(1)].into())];
+            let replicas = BrokerIds::from([BrokerId(1)]);
+            let partitions = vec![Partition::new(replicas.clone(), replicas)];
             let id = Uuid::from_bytes([n; 16]);
             topics.insert((*name).into(), Topic { id, config: TopicConfig::default(), partitions });
         }

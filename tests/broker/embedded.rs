@@ -273,11 +273,18 @@ fn topics_without_end_are_refused() {
 }
 
 /// Runs on simulated time.
-fn simulated<T>(work: impl Future<Output = T>) -> T {
+pub fn simulated<T>(work: impl Future<Output = T>) -> T {
     let _simulation = ottla::task::simulate(7);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(work)
+}
+
+/// A connection to a broker in memory.
+pub async fn dial(net: &ottla::net::mem::MemNet, host: &str) -> Box<dyn ottla::net::dial::Stream> {
+    let endpoint = ottla::net::dial::Endpoint::new(host, 9092, ottla::net::dial::Security::Plaintext);
+    let deadline = ottla::task::after(ottla::task::now(), Duration::from_secs(1));
+    ottla::net::dial::Dial::dial(&net.dialer(), &endpoint, deadline).await.unwrap().stream
 }
 
 #[test]
@@ -288,10 +295,7 @@ fn a_long_poll_takes_its_time_on_a_clock_that_is_not_the_walls() {
         let net = ottla::net::mem::MemNet::new(1);
         let broker = Broker::builder().listen_in_memory(&net, "broker", 9092).start().await.unwrap();
         let topic = topic_of(&broker, "t");
-        let endpoint = ottla::net::dial::Endpoint::new("broker", 9092, ottla::net::dial::Security::Plaintext);
-        let deadline = ottla::task::after(ottla::task::now(), Duration::from_secs(1));
-        let dialer = net.dialer();
-        let mut stream = ottla::net::dial::Dial::dial(&dialer, &endpoint, deadline).await.unwrap().stream;
+        let mut stream = dial(&net, "broker").await;
         let waiting = FetchRequest { min_bytes: 1, max_wait_ms: 250_000, ..topic.fetch(0) };
         let bytes = frame(12, 1, &waiting.into());
         let asked = ottla::task::now();

@@ -20,6 +20,8 @@ mod real;
 
 mod batch;
 mod cases;
+mod cluster;
 mod embedded;
+mod faults;
 
 mod peer;

@@ -155,7 +155,12 @@ fn code_of(fault: &Fault) -> ErrorCode {
     }
 }
 
-pub(super) fn handle(state: &mut State, context: Context, request: ProduceRequest, checked: Checked) -> Step {
+pub(super) fn handle(
+    state: &mut State,
+    context: Context<'_>,
+    request: ProduceRequest,
+    checked: Checked,
+) -> Step {
     let mut response = ProduceResponse::default();
     let mut checked = checked.into_iter();
     let mut failed = false;
@@ -167,7 +172,9 @@ pub(super) fn handle(state: &mut State, context: Context, request: ProduceReques
             let Some(batch) = checked.next() else { break };
             let index = partition.index;
             let done = match &name {
-                Ok(name) => append(state, context, request.acks, name, index, batch),
+                Ok(name) => context.unless_refused(name, Some(index), || {
+                    append(state, context, request.acks, name, index, batch)
+                }),
                 Err(code) => Err(refuse(*code, "the topic id is not known".to_owned()).into()),
             };
             failed |= done.is_err();
@@ -187,7 +194,7 @@ pub(super) fn handle(state: &mut State, context: Context, request: ProduceReques
 
 fn append(
     state: &mut State,
-    context: Context,
+    context: Context<'_>,
     acks: Acks,
     name: &str,
     index: i32,
@@ -309,7 +316,7 @@ fn sequence_of(batch: &Batch) -> Option<Sequence> {
 /// The part of the answer for one partition; where its leader is goes into the answer as a whole.
 fn answer(
     state: &State,
-    context: Context,
+    context: Context<'_>,
     name: &str,
     index: i32,
     done: Result<Done, Failed>,
@@ -329,7 +336,7 @@ fn answer(
     };
     let partition = state.topics.get(name.as_bytes()).and_then(|topic| topic.partition(index));
     let tells_leader = context.version >= 10 && refused.code == ErrorCode::NOT_LEADER_OR_FOLLOWER;
-    let current_leader = leader_hint(refused.code, partition.filter(|_| tells_leader));
+    let current_leader = leader_hint(refused.code, context.broker, partition.filter(|_| tells_leader));
     if !response.node_endpoints.iter().any(|node| node.node_id == current_leader.leader_id) {
         response.node_endpoints.extend(state.endpoint(current_leader.leader_id));
     }

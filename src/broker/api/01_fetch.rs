@@ -5,9 +5,10 @@
 
 use super::Outcome;
 use crate::broker::core::{ConnectionId, Context, Step};
+use crate::broker::faults::Refusal;
 use crate::broker::log::Run;
 use crate::broker::sessions::{self, Named, Told, Wanted};
-use crate::broker::state::{Now, State, check_leader, leader_hint};
+use crate::broker::state::{Now, State, check_replica, leader_hint};
 use crate::broker::topic::Partition;
 use crate::messages::{
     BrokerId, EpochEndOffset, ErrorCode, FetchPartitionResponse, FetchRequest, FetchResponse,
@@ -31,6 +32,7 @@ pub(in crate::broker) struct Fetching {
     min_bytes: usize,
     max_bytes: usize,
     committed_only: bool,
+    refusal: Option<Refusal>,
     session: sessions::Context,
     wanted: Vec<(Named, Wanted)>,
 }
@@ -46,9 +48,14 @@ struct Served {
     run: Run,
 }
 
-pub(super) fn handle(state: &mut State, context: Context, request: &FetchRequest) -> Outcome {
+pub(super) fn handle(state: &mut State, context: Context<'_>, request: &FetchRequest) -> Outcome {
     let by_id = context.version >= 13;
-    let (session, wanted) = match state.sessions.open(request, by_id, context.now.at) {
+    let (sessions, _) = state.sessions(context.broker);
+    let opened = match context.refused_code().filter(is_of_sessions) {
+        None => sessions.open(request, by_id, context.now.at),
+        Some(code) => Err(code),
+    };
+    let (session, wanted) = match opened {
         Ok(opened) => opened,
         Err(error_code) => {
             return Outcome::Done(Step::respond(FetchResponse { error_code, ..Default::default() }));
@@ -64,6 +71,7 @@ pub(super) fn handle(state: &mut State, context: Context, request: &FetchRequest
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
         max_bytes,
         committed_only: request.isolation_level == IsolationLevel::READ_COMMITTED,
+        refusal: context.refusal.cloned(),
         session,
         wanted,
     });
@@ -74,6 +82,16 @@ pub(super) fn handle(state: &mut State, context: Context, request: &FetchRequest
             Outcome::Fetching(fetching)
         }
     }
+}
+
+/// Whether a code is about a fetch session, and so about the request as a whole.
+fn is_of_sessions(code: &ErrorCode) -> bool {
+    matches!(
+        *code,
+        ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+            | ErrorCode::INVALID_FETCH_SESSION_EPOCH
+            | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
+    )
 }
 
 impl Fetching {
@@ -142,9 +160,15 @@ impl Fetching {
         at_least_one: bool,
     ) -> Result<Served, ErrorCode> {
         let name = state.resolve(self.version >= 13, &named.topic_id, &named.topic)?;
+        if let Some(refusal) = &self.refusal
+            && refusal.scope.covers(&name, Some(named.partition))
+        {
+            return Err(refusal.code);
+        }
         let topic = state.topics.get(name.as_bytes()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
         let partition = topic.partition(named.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-        check_leader(partition, self.broker, wanted.leader_epoch)?;
+        // Followers serve those who may be sent to them (KIP-392).
+        check_replica(partition, self.broker, wanted.leader_epoch, self.version >= 11)?;
         let log = &partition.log;
         let mut served = Served {
             high_watermark: log.end_offset(),
@@ -177,13 +201,14 @@ impl Fetching {
                     .map(|((named, wanted), told)| (named.clone(), *wanted, *told))
                     .collect();
                 let by_id = self.version >= 13;
-                response.session_id = state.sessions.create(&all, by_id, now.at, &mut state.rng);
+                let (sessions, rng) = state.sessions(self.broker);
+                response.session_id = sessions.create(&all, by_id, now.at, rng);
             }
             sessions::Context::Incremental(id) => response.session_id = id,
         }
         for (((named, _), served), told) in self.wanted.iter().zip(served).zip(told) {
             if let sessions::Context::Incremental(id) = self.session
-                && !state.sessions.is_news(id, named, told)
+                && !state.sessions(self.broker).0.is_news(id, named, told)
             {
                 continue;
             }
@@ -211,7 +236,7 @@ impl Fetching {
     ) -> FetchPartitionResponse {
         let partition = partition(state, named);
         let tells_leader = self.version >= 16;
-        let current_leader = leader_hint(served.error_code, partition.filter(|_| tells_leader));
+        let current_leader = leader_hint(served.error_code, self.broker, partition.filter(|_| tells_leader));
         if !response.node_endpoints.iter().any(|node| node.node_id == current_leader.leader_id) {
             response.node_endpoints.extend(state.endpoint(current_leader.leader_id));
         }

@@ -2,7 +2,7 @@
 
 use crate::broker::core::Context;
 use crate::broker::log::Found;
-use crate::broker::state::{State, check_leader};
+use crate::broker::state::{State, check_replica};
 use crate::messages::list_offsets::{
     EARLIEST, EARLIEST_LOCAL, EARLIEST_PENDING_UPLOAD, LATEST, LATEST_TIERED, MAX_TIMESTAMP,
 };
@@ -16,7 +16,11 @@ use std::collections::BTreeSet;
 /// What is found where nothing is.
 const NOTHING: Found = Found { offset: -1, timestamp: -1, leader_epoch: LeaderEpoch::NONE };
 
-pub(super) fn handle(state: &State, context: Context, request: &ListOffsetsRequest) -> ListOffsetsResponse {
+pub(super) fn handle(
+    state: &State,
+    context: Context<'_>,
+    request: &ListOffsetsRequest,
+) -> ListOffsetsResponse {
     let twice = named_twice(request);
     let committed_only = request.isolation_level == IsolationLevel::READ_COMMITTED;
     let topics = request.topics.iter().map(|topic| {
@@ -24,7 +28,9 @@ pub(super) fn handle(state: &State, context: Context, request: &ListOffsetsReque
             let found = if twice.contains(&(&topic.name, wanted.partition_index)) {
                 Err(ErrorCode::INVALID_REQUEST)
             } else {
-                find(state, context, &topic.name, wanted, committed_only)
+                context.unless_refused(&topic.name, Some(wanted.partition_index), || {
+                    find(state, context, &topic.name, wanted, committed_only)
+                })
             };
             answer(wanted.partition_index, found, context.version)
         };
@@ -46,7 +52,7 @@ fn named_twice(request: &ListOffsetsRequest) -> BTreeSet<(&Text, i32)> {
 
 fn find(
     state: &State,
-    context: Context,
+    context: Context<'_>,
     topic: &Text,
     wanted: &ListOffsetsPartition,
     committed_only: bool,
@@ -56,7 +62,7 @@ fn find(
     }
     let topic = state.topics.get(topic.as_bytes()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     let partition = topic.partition(wanted.partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    check_leader(partition, context.broker, wanted.current_leader_epoch)?;
+    check_replica(partition, context.broker, wanted.current_leader_epoch, false)?;
     let log = &partition.log;
     let end = if committed_only { log.last_stable_offset() } else { log.end_offset() };
     let at = |offset, leader_epoch| Found { offset, timestamp: -1, leader_epoch };

@@ -3,12 +3,13 @@
 //! Different from Kafka: a topic that is created on the way is in this very answer, not in one that follows.
 
 use crate::broker::core::Context;
+use crate::broker::faults::Refusal;
 use crate::broker::state::State;
 use crate::broker::topic::{Partition, Topic, check_name};
 use crate::broker::topic_config::TopicConfig;
 use crate::messages::{
-    ErrorCode, MetadataBroker, MetadataPartition, MetadataRequest, MetadataRequestTopic, MetadataResponse,
-    MetadataTopic,
+    BrokerId, ErrorCode, MetadataBroker, MetadataPartition, MetadataRequest, MetadataRequestTopic,
+    MetadataResponse, MetadataTopic,
 };
 use crate::wire::{Text, Uuid};
 
@@ -20,9 +21,9 @@ const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 /// The operations were not asked for.
 const NOT_ASKED: i32 = i32::MIN;
 
-pub(super) fn handle(state: &mut State, context: Context, request: &MetadataRequest) -> MetadataResponse {
-    let brokers = state.nodes.iter().map(|(id, node)| MetadataBroker {
-        node_id: *id,
+pub(super) fn handle(state: &mut State, context: Context<'_>, request: &MetadataRequest) -> MetadataResponse {
+    let brokers = state.live().map(|(node_id, node)| MetadataBroker {
+        node_id,
         host: node.host.clone(),
         port: i32::from(node.port),
         rack: None,
@@ -52,16 +53,50 @@ pub(super) fn handle(state: &mut State, context: Context, request: &MetadataRequ
             topics.iter().map(|topic| one_topic(state, context, request, topic, operations)).collect()
         }
     };
+    if let Some(refusal) = context.refusal {
+        refuse_parts(&mut response, refusal);
+    }
     response
 }
 
+/// Has the answer say what a fault says.
+fn refuse_parts(response: &mut MetadataResponse, refusal: &Refusal) {
+    let Refusal { code, scope, .. } = refusal;
+    match *code {
+        // KIP-1102.
+        ErrorCode::REBOOTSTRAP_REQUIRED => response.error_code = *code,
+        ErrorCode::LEADER_NOT_AVAILABLE
+        | ErrorCode::LISTENER_NOT_FOUND
+        | ErrorCode::REPLICA_NOT_AVAILABLE => {
+            for topic in &mut response.topics {
+                let name = topic.name.clone().unwrap_or_default();
+                let its = topic.partitions.iter_mut();
+                for partition in its.filter(|p| scope.covers(&name, Some(p.partition_index))) {
+                    partition.error_code = *code;
+                    if *code != ErrorCode::REPLICA_NOT_AVAILABLE {
+                        partition.leader_id = BrokerId::NONE;
+                    }
+                }
+            }
+        }
+        _ => {
+            let is_refused =
+                |topic: &&mut MetadataTopic| scope.covers(topic.name.as_deref().unwrap_or_default(), None);
+            for topic in response.topics.iter_mut().filter(is_refused) {
+                topic.error_code = *code;
+                topic.partitions.clear();
+            }
+        }
+    }
+}
+
 fn all_topics(state: &State, operations: i32) -> Vec<MetadataTopic> {
-    state.topics.iter().map(|(name, topic)| describe(name, topic, operations)).collect()
+    state.topics.iter().map(|(name, topic)| describe(state, name, topic, operations)).collect()
 }
 
 fn one_topic(
     state: &mut State,
-    context: Context,
+    context: Context<'_>,
     request: &MetadataRequest,
     wanted: &MetadataRequestTopic,
     operations: i32,
@@ -75,25 +110,26 @@ fn one_topic(
         };
         return state.topics.get(name.as_bytes()).map_or_else(
             || missing(wanted, ErrorCode::UNKNOWN_TOPIC_ID),
-            |topic| describe(name, topic, operations),
+            |topic| describe(state, name, topic, operations),
         );
     }
     let name = wanted.name.clone().unwrap_or_default();
     if state.topics.get(name.as_bytes()).is_none() {
-        let creates = request.allow_auto_topic_creation && state.settings.auto_create_topics;
+        let is_refused = context.refusal.is_some_and(|refusal| !refusal.is_done);
+        let creates = !is_refused && request.allow_auto_topic_creation && state.settings.auto_create_topics;
         if let Err(code) = if creates { create(state, &name) } else { refuse(&name) } {
             return missing(wanted, code);
         }
     }
     match state.topics.get(name.as_bytes()) {
-        Some(topic) => describe(&name, topic, operations),
+        Some(topic) => describe(state, &name, topic, operations),
         None => missing(wanted, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     }
 }
 
 fn create(state: &mut State, name: &Text) -> Result<(), ErrorCode> {
     let partitions = usize::try_from(state.settings.default_partitions).unwrap_or(1);
-    let placed = state.place(partitions, 1);
+    let placed = state.place(partitions, state.default_replication());
     state.create_topic(name, placed, TopicConfig::default()).map(|_| ()).map_err(|refused| refused.code)
 }
 
@@ -108,17 +144,20 @@ fn missing(wanted: &MetadataRequestTopic, error_code: ErrorCode) -> MetadataTopi
     MetadataTopic { error_code, name, topic_id, ..Default::default() }
 }
 
-fn describe(name: &Text, topic: &Topic, operations: i32) -> MetadataTopic {
+fn describe(state: &State, name: &Text, topic: &Topic, operations: i32) -> MetadataTopic {
     MetadataTopic {
         name: Some(name.clone()),
         topic_id: topic.id,
-        partitions: (0i32..).zip(&topic.partitions).map(describe_partition).collect(),
+        partitions: (0i32..)
+            .zip(&topic.partitions)
+            .map(|(index, partition)| describe_partition(state, index, partition))
+            .collect(),
         topic_authorized_operations: operations,
         ..Default::default()
     }
 }
 
-fn describe_partition((partition_index, partition): (i32, &Partition)) -> MetadataPartition {
+fn describe_partition(state: &State, partition_index: i32, partition: &Partition) -> MetadataPartition {
     let error_code =
         if partition.leader.is_none() { ErrorCode::LEADER_NOT_AVAILABLE } else { ErrorCode::NONE };
     MetadataPartition {
@@ -128,6 +167,6 @@ fn describe_partition((partition_index, partition): (i32, &Partition)) -> Metada
         leader_epoch: partition.leader_epoch,
         replica_nodes: partition.replicas.clone(),
         isr_nodes: partition.isr.clone(),
-        ..Default::default()
+        offline_replicas: partition.replicas.iter().copied().filter(|id| !state.is_live(*id)).collect(),
     }
 }

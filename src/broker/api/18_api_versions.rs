@@ -4,9 +4,17 @@ use crate::broker::core::Context;
 use crate::broker::state::State;
 use crate::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode};
 
-pub(super) fn handle(state: &State, context: Context, request: &ApiVersionsRequest) -> ApiVersionsResponse {
+pub(super) fn handle(
+    state: &State,
+    context: Context<'_>,
+    request: &ApiVersionsRequest,
+) -> ApiVersionsResponse {
     let offer = &state.settings.offer;
-    if !offer.serves(ApiKey::API_VERSIONS, context.version) {
+    let refused = context.refused_code();
+    if let Some(error_code) = refused.filter(|code| *code != ErrorCode::UNSUPPORTED_VERSION) {
+        return ApiVersionsResponse { error_code, ..Default::default() };
+    }
+    if refused.is_some() || !offer.serves(ApiKey::API_VERSIONS, context.version) {
         return ApiVersionsResponse {
             error_code: ErrorCode::UNSUPPORTED_VERSION,
             api_keys: offer.entry(ApiKey::API_VERSIONS).into_iter().collect(),

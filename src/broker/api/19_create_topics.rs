@@ -1,5 +1,6 @@
 //! CreateTopics: checks as the controller of Kafka 4.3 does (`ReplicationControlManager`), and creates.
 
+use crate::broker::core::Context;
 use crate::broker::state::{Refused, State};
 use crate::broker::topic_config::TopicConfig;
 use crate::messages::{
@@ -11,8 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Partitions of all topics of a request (Kafka's limit for one batch of its metadata log).
 const MAX_PARTITIONS_OF_REQUEST: usize = 10_000;
-/// Where neither the request nor a setting says how many replicas.
-const DEFAULT_REPLICATION: usize = 1;
 
 /// A topic that may be created.
 struct Plan {
@@ -21,7 +20,11 @@ struct Plan {
     config: TopicConfig,
 }
 
-pub(super) fn handle(state: &mut State, request: &CreateTopicsRequest) -> CreateTopicsResponse {
+pub(super) fn handle(
+    state: &mut State,
+    context: Context<'_>,
+    request: &CreateTopicsRequest,
+) -> CreateTopicsResponse {
     let mut once = BTreeSet::new();
     let twice: BTreeSet<&Text> =
         request.topics.iter().map(|topic| &topic.name).filter(|name| !once.insert(*name)).collect();
@@ -32,8 +35,8 @@ pub(super) fn handle(state: &mut State, request: &CreateTopicsRequest) -> Create
         response.topics.push(answer(name, Err(refused)));
     }
     for topic in request.topics.iter().filter(|topic| !twice.contains(&topic.name)) {
-        let result = plan(state, topic, &mut created).and_then(|plan| {
-            let Plan { partitions, replication, config } = plan;
+        let result = context.unless_refused(&topic.name, None, || {
+            let Plan { partitions, replication, config } = plan(state, topic, &mut created)?;
             let (count, told) = (partitions.len(), config.clone());
             let id = if request.validate_only {
                 Uuid::ZERO
@@ -68,7 +71,7 @@ fn plan(state: &mut State, topic: &CreatableTopic, created: &mut usize) -> Resul
 /// Partitions and replicas where the controller places them.
 fn sizes(state: &State, topic: &CreatableTopic) -> Result<(usize, usize), Refused> {
     let replication = match topic.replication_factor {
-        -1 => DEFAULT_REPLICATION,
+        -1 => state.default_replication(),
         factor => usize::try_from(factor).ok().filter(|n| *n > 0).ok_or_else(|| {
             let text = "Replication factor must be larger than 0, or -1 to use the default value.";
             refuse(ErrorCode::INVALID_REPLICATION_FACTOR, text.to_owned())

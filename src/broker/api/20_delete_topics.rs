@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 pub(super) fn handle(
     state: &mut State,
-    context: Context,
+    context: Context<'_>,
     request: DeleteTopicsRequest,
 ) -> DeleteTopicsResponse {
     let wanted: Vec<DeleteTopicState> = if context.version >= 6 {
@@ -24,7 +24,12 @@ pub(super) fn handle(
     let twice: BTreeSet<_> = wanted.iter().map(key).filter(|key| !once.insert(key.clone())).collect();
     let mut response = DeleteTopicsResponse::default();
     for topic in wanted {
-        let result = delete(state, &topic, twice.contains(&key(&topic)));
+        let name = match &topic.name {
+            Some(name) => name.clone(),
+            None => state.topics.name_of(&topic.topic_id).cloned().unwrap_or_default(),
+        };
+        let delete = || delete(state, &topic, twice.contains(&key(&topic)));
+        let result = context.unless_refused(&name, None, delete);
         response.responses.push(answer(topic, result));
     }
     response

@@ -11,14 +11,14 @@ const MAX_TRANSACTION_TIMEOUT_MS: i32 = 900_000;
 
 pub(super) fn handle(
     state: &mut State,
-    context: Context,
+    context: Context<'_>,
     request: &InitProducerIdRequest,
 ) -> InitProducerIdResponse {
-    let given = match &request.transactional_id {
+    let given = context.unless_refused("", None, || match &request.transactional_id {
         // Whatever the producer had: the next one is as good.
         None => check_pair(request).map(|()| (state.new_producer_id(), ProducerEpoch(0))),
         Some(id) => transactional(state, context, request, id),
-    };
+    });
     match given {
         Ok((producer_id, producer_epoch)) => {
             InitProducerIdResponse { producer_id, producer_epoch, ..Default::default() }
@@ -31,7 +31,7 @@ pub(super) fn handle(
 
 fn transactional(
     state: &mut State,
-    context: Context,
+    context: Context<'_>,
     request: &InitProducerIdRequest,
     id: &Text,
 ) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
@@ -41,6 +41,9 @@ fn transactional(
     }
     if !(1..=MAX_TRANSACTION_TIMEOUT_MS).contains(&request.transaction_timeout_ms) {
         return Err(ErrorCode::INVALID_TRANSACTION_TIMEOUT);
+    }
+    if state.coordinator(id) != Some(context.broker) {
+        return Err(ErrorCode::NOT_COORDINATOR);
     }
     let fenced =
         if context.version >= 4 { ErrorCode::PRODUCER_FENCED } else { ErrorCode::INVALID_PRODUCER_EPOCH };

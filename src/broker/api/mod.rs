@@ -21,8 +21,9 @@ mod metadata;
 mod produce;
 
 use super::core::{Context, Step};
+use super::faults::Manner;
 use super::state::State;
-use crate::messages::{AnyRequest, ApiKey};
+use crate::messages::{AnyRequest, ApiKey, SaslAuthenticateResponse, SaslHandshakeResponse};
 
 pub(super) use fetch::Fetching;
 pub(super) use produce::Checked;
@@ -60,7 +61,12 @@ pub(super) fn check(request: &AnyRequest, version: i16) -> Checked {
 }
 
 /// Answers a request.
-pub(super) fn handle(state: &mut State, context: Context, request: AnyRequest, checked: Checked) -> Outcome {
+pub(super) fn handle(
+    state: &mut State,
+    context: Context<'_>,
+    request: AnyRequest,
+    checked: Checked,
+) -> Outcome {
     let step = match request {
         AnyRequest::Produce(request) => produce::handle(state, context, request, checked),
         AnyRequest::Fetch(request) => return fetch::handle(state, context, &request),
@@ -70,13 +76,21 @@ pub(super) fn handle(state: &mut State, context: Context, request: AnyRequest, c
             Step::respond(find_coordinator::handle(state, context, request))
         }
         AnyRequest::ApiVersions(request) => Step::respond(api_versions::handle(state, context, &request)),
-        AnyRequest::CreateTopics(request) => Step::respond(create_topics::handle(state, &request)),
+        AnyRequest::CreateTopics(request) => Step::respond(create_topics::handle(state, context, &request)),
         AnyRequest::DeleteTopics(request) => Step::respond(delete_topics::handle(state, context, request)),
         AnyRequest::InitProducerId(request) => {
             Step::respond(init_producer_id::handle(state, context, &request))
         }
+        AnyRequest::SaslHandshake(_) if context.refusal.is_some() => {
+            let error_code = context.refused_code().unwrap_or_default();
+            Step::respond(SaslHandshakeResponse { error_code, ..Default::default() })
+        }
+        AnyRequest::SaslAuthenticate(_) if context.refusal.is_some() => {
+            let error_code = context.refused_code().unwrap_or_default();
+            Step::respond(SaslAuthenticateResponse { error_code, ..Default::default() })
+        }
         request @ (AnyRequest::SaslHandshake(_) | AnyRequest::SaslAuthenticate(_)) => {
-            Step::Authenticate(Box::new(request))
+            Step::Authenticate(Box::new(request), Manner::Whole)
         }
     };
     Outcome::Done(step)

@@ -98,9 +98,7 @@ impl Log {
         let base_offset = self.end_offset;
         let frame = batch.numbered(base_offset, epoch.0, append_time)?;
         let last_offset = base_offset.saturating_add(i64::from(batch.header().last_offset_delta));
-        if self.epochs.last().is_none_or(|(last, _)| *last < epoch) {
-            self.epochs.push((epoch, base_offset));
-        }
+        self.begin_epoch(epoch);
         self.bytes = self.bytes.saturating_add(frame.len());
         self.end_offset = last_offset.saturating_add(1);
         self.batches.push_back(Stored {
@@ -114,6 +112,25 @@ impl Log {
         Ok(base_offset)
     }
 
+    /// Notes where a leader begins. One that wrote nothing leaves no trace when the next begins (as in Kafka's
+    /// `LeaderEpochFileCache`).
+    pub(super) fn begin_epoch(&mut self, epoch: LeaderEpoch) {
+        if self.newest_epoch() < epoch {
+            self.epochs.retain(|(_, start)| *start < self.end_offset);
+            self.epochs.push((epoch, self.end_offset));
+        }
+    }
+
+    /// Lets the log start at `offset`, or at its end if that comes first; what lies wholly before it is dropped
+    /// (DeleteRecords).
+    pub(super) fn delete_before(&mut self, offset: i64) {
+        self.start_offset = self.start_offset.max(offset.min(self.end_offset));
+        while self.batches.front().is_some_and(|oldest| oldest.last_offset < self.start_offset) {
+            let dropped = self.batches.pop_front().map_or(0, |oldest| oldest.frame.len());
+            self.bytes = self.bytes.saturating_sub(dropped);
+        }
+    }
+
     /// Drops the oldest batches while what is left holds at least `keep_bytes` (`retention.bytes`); the newest stays.
     pub(super) fn retain_bytes(&mut self, keep_bytes: usize) {
         while self.batches.len() > 1 {
@@ -124,7 +141,8 @@ impl Log {
             }
             self.bytes = left;
             self.batches.pop_front();
-            self.start_offset = self.batches.front().map_or(self.end_offset, |batch| batch.base_offset);
+            let oldest = self.batches.front().map_or(self.end_offset, |batch| batch.base_offset);
+            self.start_offset = self.start_offset.max(oldest);
         }
     }
 
@@ -197,21 +215,22 @@ impl Log {
         self.batches
             .iter()
             .filter(|batch| batch.max_timestamp >= timestamp)
-            .find_map(|batch| batch.find(|record| record >= timestamp))
+            .find_map(|batch| batch.find(|at, time| at >= self.start_offset && time >= timestamp))
     }
 
     /// The first record with the largest timestamp.
     pub(super) fn find_max_timestamp(&self) -> Option<Found> {
         let newest = self.batches.iter().map(|batch| batch.max_timestamp).max()?;
         let batch = self.batches.iter().find(|batch| batch.max_timestamp == newest)?;
-        batch.find(|record| record == newest)
+        batch.find(|_, time| time == newest)
     }
 }
 
 impl Stored {
-    fn find(&self, wanted: impl Fn(i64) -> bool) -> Option<Found> {
+    /// The first record whose offset and time are wanted.
+    fn find(&self, wanted: impl Fn(i64, i64) -> bool) -> Option<Found> {
         let batch = self.open()?;
-        let record = batch.records().find(|record| wanted(record.timestamp()))?;
+        let record = batch.records().find(|record| wanted(record.offset(), record.timestamp()))?;
         let (offset, timestamp) = (record.offset(), record.timestamp());
         Some(Found { offset, timestamp, leader_epoch: self.leader_epoch })
     }

@@ -1,0 +1,41 @@
+//! What a [`Cluster`] sees of its clients, and does to their requests.
+
+use super::Cluster;
+use crate::broker::faults::{Fate, Fault, FaultId};
+use crate::broker::watch::{SeenConnect, SeenRequest};
+
+/// Requests, and faults.
+impl Cluster {
+    /// The last requests to all brokers, oldest first: as many as
+    /// [`keep_requests`](crate::broker::ClusterBuilder::keep_requests) says.
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.shared.with(|core| core.watch().seen())
+    }
+
+    /// The last connects to all brokers, oldest first: as many as
+    /// [`keep_requests`](crate::broker::ClusterBuilder::keep_requests) says.
+    pub fn connects(&self) -> Vec<SeenConnect> {
+        self.shared.with(|core| core.watch().connects())
+    }
+
+    /// Adds a fault, behind those that there are, for requests from now on.
+    pub fn add_fault(&self, fault: Fault) -> FaultId {
+        self.shared.with(|core| core.watch_mut().rules_mut().add(fault))
+    }
+
+    /// Removes a fault, and says whether it was still there: one for some requests only is gone after the last of them.
+    pub fn remove_fault(&self, fault: FaultId) -> bool {
+        self.shared.with(|core| core.watch_mut().rules_mut().remove(fault))
+    }
+
+    /// Removes all faults. Answers that they hold back stay so, connections that they silenced too.
+    pub fn clear_faults(&self) {
+        self.shared.with(|core| core.watch_mut().rules_mut().clear());
+    }
+
+    /// Decides from now on what becomes of each request that no fault strikes; see
+    /// [`ClusterBuilder::on_request`](crate::broker::ClusterBuilder::on_request).
+    pub fn on_request(&self, decide: impl FnMut(&SeenRequest) -> Fate + Send + 'static) {
+        self.shared.with(|core| core.watch_mut().set_hook(Some(Box::new(decide))));
+    }
+}

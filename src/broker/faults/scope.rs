@@ -1,0 +1,103 @@
+//! [`Scope`]: topics and partitions that a fault is for; and which of them a request is about.
+
+use crate::broker::sessions::Sessions;
+use crate::broker::state::{Refused, State};
+use crate::messages::{AnyRequest, BrokerId, ErrorCode, FetchRequest};
+use crate::wire::{Text, Uuid};
+
+/// Topics and partitions: all, those of a name, those of an index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::broker) struct Scope {
+    pub(in crate::broker) topic: Option<String>,
+    pub(in crate::broker) partition: Option<i32>,
+}
+
+/// An error code that a fault has the broker answer with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::broker) struct Refusal {
+    pub(in crate::broker) code: ErrorCode,
+    /// Whether what is asked for is done all the same.
+    pub(in crate::broker) is_done: bool,
+    pub(in crate::broker) scope: Scope,
+}
+
+/// A topic that a request names, and the partition if it does.
+pub(in crate::broker) type Concerned = (Text, Option<i32>);
+
+impl Scope {
+    /// Whether it leaves nothing out.
+    pub(in crate::broker) fn is_everything(&self) -> bool {
+        self.topic.is_none() && self.partition.is_none()
+    }
+
+    /// Whether a partition is in it; of a topic as a whole, whether some of it is.
+    pub(in crate::broker) fn covers(&self, topic: &str, partition: Option<i32>) -> bool {
+        let both = self.partition.zip(partition);
+        self.topic.as_deref().is_none_or(|own| own == topic) && both.is_none_or(|(own, other)| own == other)
+    }
+}
+
+impl Refusal {
+    /// What is answered.
+    pub(in crate::broker) fn refused(&self) -> Refused {
+        Refused { code: self.code, text: "so decided by a fault".to_owned() }
+    }
+}
+
+/// The topics and partitions that a request to a broker is about; none where it is about others things.
+pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &AnyRequest) -> Vec<Concerned> {
+    match request {
+        AnyRequest::Produce(request) => {
+            let topics = request.topic_data.iter().flat_map(|topic| {
+                let name = name(state, &topic.topic_id, &topic.name);
+                topic.partition_data.iter().map(move |partition| (name.clone(), Some(partition.index)))
+            });
+            topics.collect()
+        }
+        AnyRequest::Fetch(request) => fetched(state, state.sessions_of(broker), request),
+        AnyRequest::ListOffsets(request) => {
+            let topics = request.topics.iter().flat_map(|topic| {
+                let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
+                indexes.map(|index| (topic.name.clone(), Some(index)))
+            });
+            topics.collect()
+        }
+        AnyRequest::Metadata(request) => match &request.topics {
+            None => state.topics.iter().map(|(name, _)| (name.clone(), None)).collect(),
+            Some(topics) => {
+                let named = topics.iter().map(|topic| {
+                    let own = topic.name.clone().unwrap_or_default();
+                    (name(state, &topic.topic_id, &own), None)
+                });
+                named.collect()
+            }
+        },
+        AnyRequest::CreateTopics(request) => {
+            request.topics.iter().map(|topic| (topic.name.clone(), None)).collect()
+        }
+        AnyRequest::DeleteTopics(request) => {
+            let by_name = request.topic_names.iter().cloned();
+            let by_either = request.topics.iter().map(|topic| {
+                let own = topic.name.clone().unwrap_or_default();
+                name(state, &topic.topic_id, &own)
+            });
+            by_name.chain(by_either).map(|name| (name, None)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What a fetch reads: what it names, and what its session has beside that.
+fn fetched(state: &State, sessions: Option<&Sessions>, request: &FetchRequest) -> Vec<Concerned> {
+    let named = request.topics.iter().flat_map(|topic| {
+        let name = name(state, &topic.topic_id, &topic.topic);
+        topic.partitions.iter().map(move |partition| (name.clone(), Some(partition.partition)))
+    });
+    let cached = sessions.into_iter().flat_map(|sessions| sessions.named(request.session_id));
+    let cached = cached.map(|named| (name(state, &named.topic_id, &named.topic), Some(named.partition)));
+    named.chain(cached).collect()
+}
+
+fn name(state: &State, id: &Uuid, name: &Text) -> Text {
+    if id.is_zero() { name.clone() } else { state.topics.name_of(id).unwrap_or(name).clone() }
+}
