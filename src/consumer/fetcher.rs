@@ -9,6 +9,7 @@ use crate::task::{self, Tasks};
 use crate::wire::Span;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a request to one leader came to.
@@ -24,7 +25,18 @@ struct Busy {
     reset: BTreeSet<BrokerId>,
 }
 
+/// The fetcher's end: nobody waits for batches any more, be it that the runtime was shut down.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.ready.notify_waiters();
+    }
+}
+
 pub(super) async fn run(shared: Arc<Shared>) {
+    let _ending = Ending(Arc::clone(&shared));
     let mut tasks = Tasks::new();
     let mut busy = Busy::default();
     let mut views = shared.cluster.views();

@@ -28,7 +28,23 @@ const SHIPMENTS: usize = 64;
 /// Batches are compressed away from the runtime's threads from this size on; below, handing over costs more.
 const BLOCKING_BYTES: usize = 32 * 1024;
 
+/// The sender's end: with it, however it came about, every delivery is resolved.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.batcher.close();
+        let error =
+            Error::new(ErrorKind::Closed, "deliver the records: the runtime of the producer was shut down");
+        let finished = state.batcher.fail_all(&error);
+        drop(state);
+        self.0.finish(finished);
+    }
+}
+
 pub(super) async fn run(shared: Arc<Shared>) {
+    let _ending = Ending(Arc::clone(&shared));
     let mut views = shared.cluster.views();
     let mut carriers: BTreeMap<BrokerId, mpsc::Sender<Shipment>> = BTreeMap::new();
     let mut carrying = Tasks::new();

@@ -134,6 +134,14 @@ impl MemNet {
         lock(&self.0).connections
     }
 
+    /// How many ends of connections somebody holds now: two for each connection that is open.
+    pub fn open_ends(&self) -> usize {
+        let state = lock(&self.0);
+        let pairs = state.links.values().flat_map(|link| &link.connections);
+        // Each end holds both pipes.
+        pairs.map(|[to_server, _]| to_server.strong_count()).sum()
+    }
+
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<(MemStream, String)> {
         let faults = lock(&lock(&self.0).link(&endpoint.host, endpoint.port).faults).clone();
         task::sleep_until(task::after(task::now(), faults.to_server.latency + faults.to_client.latency))

@@ -1,0 +1,202 @@
+//! Each public future, dropped after each number of polls it can take: the world goes on as if it had never been, or as if
+//! it had been awaited, and never as something in between.
+
+use crate::world::{BUFFER, Polled, SECOND, TOPIC, World, client, runtime};
+use ottla::{NewTopic, Record, Start, TopicPartition};
+use std::collections::BTreeMap;
+
+/// What may lie in the log that the probe has not written.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Leaves {
+    Nothing,
+    /// The value `it`, once or not at all.
+    Perhaps,
+}
+
+/// Drops the future that `make` gives after 0, 1, 2.. polls until it is ready before that, each time in a new world, and
+/// looks whether the world is well.
+fn at_every_poll<T>(name: &str, leaves: Leaves, make: impl AsyncFn(&mut World) -> T) {
+    for polls in 0.. {
+        assert!(polls < 500, "{name} is not ready after 500 polls");
+        let _seed = ottla::task::simulate(polls as u64);
+        let runtime = runtime();
+        let was_ready = runtime.block_on(async {
+            let mut world = World::new().await;
+            let outcome = Polled::times(polls, make(&mut world)).await;
+            is_well(&format!("{name}, dropped after {polls} polls"), &mut world, leaves).await;
+            outcome.is_some()
+        });
+        if was_ready {
+            println!("{name}: {polls} polls");
+            return;
+        }
+    }
+}
+
+/// Records go in and come out, the whole buffer can be used, and nothing is there twice.
+async fn is_well(name: &str, world: &mut World, leaves: Leaves) {
+    let probes: Vec<String> = (0..3).map(|n| format!("probe-{n}")).collect();
+    for probe in &probes {
+        let sent = world.producer.send(Record::to(TOPIC).value(probe.clone()).partition(0)).await;
+        let delivery = sent.unwrap_or_else(|error| panic!("{name}: {error}"));
+        delivery.await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    // A permit that leaked would keep this one waiting.
+    let large = Record::to(TOPIC).value("x".repeat(BUFFER / 2)).partition(1);
+    let delivery = tokio::time::timeout(4 * SECOND, world.producer.send(large)).await;
+    delivery.unwrap_or_else(|_| panic!("{name}: no room in the buffer")).unwrap().await.unwrap();
+    world.producer.flush().await.unwrap();
+
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for value in world.values() {
+        *seen.entry(value).or_default() += 1;
+    }
+    let allowed = match leaves {
+        Leaves::Nothing => 0..=0,
+        Leaves::Perhaps => 0..=1,
+    };
+    let it = seen.get("it").copied().unwrap_or_default();
+    assert!(allowed.contains(&it), "{name}: the record lies {it} times in the log, and {leaves:?} was to");
+    assert!(probes.iter().all(|probe| seen[probe] == 1), "{name}: {seen:?}");
+
+    // The consumer, from the beginning: each record once.
+    let mut read: BTreeMap<String, usize> = BTreeMap::new();
+    let start = [0, 1].map(|partition| (TopicPartition::new(TOPIC, partition), Start::Beginning));
+    world.consumer.assign(start).unwrap();
+    while read.values().sum::<usize>() < seen.values().sum::<usize>() {
+        let next = tokio::time::timeout(10 * SECOND, world.consumer.poll()).await;
+        let batch = next.unwrap_or_else(|_| panic!("{name}: read {read:?} of {seen:?}")).unwrap().unwrap();
+        for record in &batch {
+            let value = std::str::from_utf8(record.value().unwrap()).unwrap();
+            *read.entry(value.to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(read, seen, "{name}");
+}
+
+fn it() -> Record {
+    Record::to(TOPIC).value("it").partition(0)
+}
+
+#[test]
+fn connecting() {
+    at_every_poll("connect", Leaves::Nothing, async |world| {
+        let dial = std::sync::Arc::new(world.net.dialer());
+        ottla::Client::builder().bootstrap("broker-1:9092").dial(dial).connect().await.unwrap();
+    });
+}
+
+#[test]
+fn sending_and_its_delivery() {
+    at_every_poll("send", Leaves::Perhaps, async |world| {
+        drop(world.producer.send(it()).await.unwrap());
+    });
+    at_every_poll("send, to a topic that is not known yet", Leaves::Nothing, async |world| {
+        drop(world.producer.send(Record::to("unheard-of").value("it")).await.unwrap());
+    });
+    at_every_poll("send, when the buffer is full", Leaves::Perhaps, async |world| {
+        let large = |n: u8| Record::to(TOPIC).value(vec![b'a' + n; BUFFER / 3]).partition(1);
+        for n in 0..2 {
+            drop(world.producer.send(large(n)).await.unwrap());
+        }
+        drop(
+            world.producer.send(Record::to(TOPIC).value("y".repeat(BUFFER / 3)).partition(1)).await.unwrap(),
+        );
+        drop(world.producer.send(it()).await.unwrap());
+    });
+    at_every_poll("a delivery", Leaves::Perhaps, async |world| {
+        world.producer.send(it()).await.unwrap().await.unwrap();
+    });
+    at_every_poll("a delivery that is polled by two", Leaves::Perhaps, async |world| {
+        let (mut first, mut second) = (
+            world.producer.send(it()).await.unwrap(),
+            world.producer.send(Record::to(TOPIC).value("other").partition(1)).await.unwrap(),
+        );
+        tokio::select! {
+            _ = &mut first => {}
+            _ = &mut second => {}
+        }
+        first.await.unwrap();
+    });
+    at_every_poll("flush", Leaves::Perhaps, async |world| {
+        drop(world.producer.try_send(it()));
+        world.producer.flush().await.unwrap();
+    });
+    at_every_poll("partitions_for", Leaves::Nothing, async |world| {
+        assert_eq!(world.producer.partitions_for(TOPIC).await.unwrap(), 2);
+    });
+}
+
+#[test]
+fn closing_a_producer() {
+    at_every_poll("close", Leaves::Perhaps, async |world| {
+        let producer = client(&world.net).producer().build().unwrap();
+        drop(producer.send(it()).await.unwrap());
+        producer.close(5 * SECOND).await.unwrap();
+    });
+}
+
+#[test]
+fn reading() {
+    at_every_poll("poll", Leaves::Perhaps, async |world| {
+        world.producer.send(it()).await.unwrap().await.unwrap();
+        assert_eq!(world.consumer.poll().await.unwrap().unwrap().len(), 1);
+    });
+    at_every_poll("a consumer's build", Leaves::Nothing, async |world| {
+        let consumer = world.client.consumer().topic(TOPIC, Start::Timestamp(1)).build().await.unwrap();
+        assert_eq!(consumer.assigned().len(), 2);
+    });
+    let both = || [0, 1].map(|partition| TopicPartition::new(TOPIC, partition));
+    at_every_poll("beginning_offsets", Leaves::Nothing, async |world| {
+        world.consumer.beginning_offsets(&both()).await.unwrap();
+    });
+    at_every_poll("end_offsets", Leaves::Nothing, async |world| {
+        world.consumer.end_offsets(&both()).await.unwrap();
+    });
+    at_every_poll("offsets_for_times", Leaves::Nothing, async |world| {
+        world.consumer.offsets_for_times(both().iter().map(|partition| (partition, 5))).await.unwrap();
+    });
+}
+
+/// A poll that was dropped has handed nothing out: whoever polls next gets the batch.
+#[test]
+fn a_poll_that_is_dropped_takes_no_batch_along() {
+    for polls in 1..20 {
+        let _seed = ottla::task::simulate(polls as u64);
+        runtime().block_on(async {
+            let mut world = World::new().await;
+            world.producer.send(it()).await.unwrap().await.unwrap();
+            let taken = Polled::times(polls, world.consumer.poll()).await;
+            let batch = match taken {
+                Some(batch) => batch,
+                None => tokio::time::timeout(5 * SECOND, world.consumer.poll()).await.expect("the batch"),
+            };
+            assert_eq!(batch.unwrap().unwrap().len(), 1);
+        });
+    }
+}
+
+#[test]
+fn administration() {
+    at_every_poll("list_topics", Leaves::Nothing, async |world| {
+        world.client.admin().list_topics().await.unwrap();
+    });
+    at_every_poll("describe_topics", Leaves::Nothing, async |world| {
+        world.client.admin().describe_topics([TOPIC]).await.unwrap();
+    });
+    at_every_poll("partitions_for", Leaves::Nothing, async |world| {
+        world.client.admin().partitions_for(TOPIC).await.unwrap();
+    });
+    at_every_poll("describe_cluster", Leaves::Nothing, async |world| {
+        world.client.admin().describe_cluster().await.unwrap();
+    });
+    at_every_poll("create_topics", Leaves::Nothing, async |world| {
+        world.client.admin().create_topics([NewTopic::named("new").partitions(1)]).await.unwrap();
+    });
+    at_every_poll("validate_topics", Leaves::Nothing, async |world| {
+        world.client.admin().validate_topics([NewTopic::named("new").partitions(1)]).await.unwrap();
+    });
+    at_every_poll("delete_topics", Leaves::Nothing, async |world| {
+        world.client.admin().delete_topics(["old"]).await.unwrap();
+    });
+}
