@@ -22,7 +22,7 @@ pub struct ClientConfig {
     pub security_protocol: SecurityProtocol,
     /// How to authenticate; there exactly when [`security_protocol`](Self::security_protocol) asks for SASL.
     pub sasl: Option<Sasl>,
-    /// Whom to trust and what to show over TLS. Without effect when `security_protocol` says no TLS.
+    /// Whom to trust and what to show over TLS; the default when `security_protocol` says no TLS.
     pub ssl: Ssl,
 
     /// `request.timeout.ms`: how long one request may take until its answer is there. Default: 30 s.
@@ -125,6 +125,7 @@ impl ClientConfig {
     pub fn from_settings(settings: &Settings) -> Result<ClientConfig, ConfigError> {
         let security_protocol = settings.parsed("security.protocol", SecurityProtocol::named)?;
         let sasl = if security_protocol.is_sasl() { Some(Sasl::from_settings(settings)?) } else { None };
+        let ssl = if security_protocol.is_tls() { Ssl::from_settings(settings)? } else { Ssl::default() };
         let request_timeout = settings.millis("request.timeout.ms")?;
         let (retry_backoff, retry_backoff_max) =
             growing(settings, "retry.backoff.ms", "retry.backoff.max.ms")?;
@@ -141,7 +142,7 @@ impl ClientConfig {
             client_rack: settings.text("client.rack").map(str::to_owned),
             security_protocol,
             sasl,
-            ssl: Ssl::from_settings(settings)?,
+            ssl,
             request_timeout,
             default_api_timeout: default_api_timeout(settings, request_timeout)?,
             retries: settings.number("retries")?,

@@ -1,11 +1,16 @@
 //! [`ConsumerConfig`]: what a consumer fetches, where it starts, and how it belongs to a group.
 
 use super::error::ConfigError;
+use super::keys::Part;
 use super::settings::Settings;
 use super::value;
 use std::time::Duration;
 
 /// The settings of a consumer, besides those of its [client](super::ClientConfig). The defaults are the Java client's.
+///
+/// There are no consumer groups yet: [`group_id`](Self::group_id) and all that follows up to
+/// [`auto_commit_interval`](Self::auto_commit_interval) is read and has no effect, nor has
+/// [`exclude_internal_topics`](Self::exclude_internal_topics).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ConsumerConfig {
@@ -47,7 +52,7 @@ pub struct ConsumerConfig {
     /// `fetch.max.wait.ms`. Default: 500 ms.
     pub fetch_max_wait: Duration,
     /// `fetch.max.bytes`: the most that one answer of a broker should hold; a single larger batch still comes.
-    /// Default: 52428800 (50 MiB).
+    /// At least 512 bytes less than `receive.message.max.bytes`. Default: 52428800 (50 MiB).
     pub fetch_max_bytes: u32,
     /// `max.partition.fetch.bytes`: the most that one answer should hold of one partition; a single larger batch still
     /// comes. Default: 1048576 (1 MiB).
@@ -121,15 +126,19 @@ impl ConsumerConfig {
     /// Reads the settings of a consumer.
     ///
     /// # Errors
-    /// When settings contradict each other: those of one group protocol with the other (KIP-848), `enable.auto.commit`
-    /// without a `group.id`, or heartbeats that are rarer than the session allows.
+    /// When settings contradict each other: answers that may be larger than what is read; with a `group.id` settings of
+    /// one group protocol with the other (KIP-848), or heartbeats that are rarer than the session allows.
     pub fn from_settings(settings: &Settings) -> Result<ConsumerConfig, ConfigError> {
+        settings.must_be_right(Part::Consumer)?;
         let group_id = settings.text("group.id").map(str::to_owned);
         let group_protocol = settings.parsed("group.protocol", GroupProtocol::named)?;
-        group_protocol.refuse_foreign(settings)?;
         let session_timeout = settings.millis("session.timeout.ms")?;
         let heartbeat_interval = settings.millis("heartbeat.interval.ms")?;
-        if group_protocol == GroupProtocol::Classic && heartbeat_interval >= session_timeout {
+        if group_id.is_some() {
+            group_protocol.refuse_foreign(settings)?;
+        }
+        let is_member = group_id.is_some() && group_protocol == GroupProtocol::Classic;
+        if is_member && heartbeat_interval >= session_timeout {
             return Err(ConfigError::Contradiction(format!(
                 "{} must be less than {}",
                 settings.tell("heartbeat.interval.ms"),
@@ -137,7 +146,7 @@ impl ConsumerConfig {
             )));
         }
         Ok(ConsumerConfig {
-            enable_auto_commit: auto_commit(settings, group_id.is_some())?,
+            enable_auto_commit: group_id.is_some() && auto_commit(settings)?,
             group_id,
             group_instance_id: settings.text("group.instance.id").map(str::to_owned),
             group_protocol,
@@ -152,7 +161,7 @@ impl ConsumerConfig {
             isolation_level: settings.parsed("isolation.level", IsolationLevel::named)?,
             fetch_min_bytes: settings.number("fetch.min.bytes")?,
             fetch_max_wait: settings.millis("fetch.max.wait.ms")?,
-            fetch_max_bytes: settings.number("fetch.max.bytes")?,
+            fetch_max_bytes: fetch_max_bytes(settings)?,
             max_partition_fetch_bytes: settings.number("max.partition.fetch.bytes")?,
             queued_max_bytes: settings.number("queued.max.messages.kbytes")?,
             fetch_max_decompressed_bytes: settings.number("fetch.max.decompressed.bytes")?,
@@ -162,19 +171,27 @@ impl ConsumerConfig {
     }
 }
 
-/// Commits need a group: without one there are none by default, and asking for them is an error, as in Java.
-fn auto_commit(settings: &Settings, in_group: bool) -> Result<bool, ConfigError> {
-    if !settings.is_given("enable.auto.commit") {
-        return Ok(in_group);
-    }
-    let wanted = settings.flag("enable.auto.commit")?;
-    if wanted && !in_group {
+/// In a group offsets are committed unless that is switched off.
+fn auto_commit(settings: &Settings) -> Result<bool, ConfigError> {
+    if settings.is_given("enable.auto.commit") { settings.flag("enable.auto.commit") } else { Ok(true) }
+}
+
+/// A larger answer than is read would close the connection, and be asked for again: the default makes way for
+/// `receive.message.max.bytes`, a value that was set is an error, as in librdkafka.
+fn fetch_max_bytes(settings: &Settings) -> Result<u32, ConfigError> {
+    /// What stands around the records of an answer, by librdkafka's reckoning.
+    const AROUND: u32 = 512;
+    let (fetched, read): (u32, u32) =
+        (settings.number("fetch.max.bytes")?, settings.number("receive.message.max.bytes")?);
+    let most = read.saturating_sub(AROUND);
+    if fetched > most && settings.is_given("fetch.max.bytes") {
         return Err(ConfigError::Contradiction(format!(
-            "{} needs a group.id to commit for",
-            settings.tell("enable.auto.commit")
+            "{} must be at least {AROUND} bytes less than {}",
+            settings.tell("fetch.max.bytes"),
+            settings.tell("receive.message.max.bytes")
         )));
     }
-    Ok(wanted)
+    Ok(fetched.min(most))
 }
 
 fn assignors(text: &str) -> Option<Vec<Assignor>> {

@@ -129,6 +129,11 @@ impl Origin {
         }
     }
 
+    /// Whether it was set for whatever runs here, and not for this client alone: values may be meant for another program.
+    pub(super) fn is_ambient(&self) -> bool {
+        matches!(self, Origin::Environment { .. } | Origin::DotEnv { .. })
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Origin::Builder => 4,

@@ -11,7 +11,7 @@ mod security;
 
 use super::value::Kind;
 pub(super) use security::NOT_PEM;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 /// A setting that is known.
@@ -62,6 +62,23 @@ pub enum Status {
     WithoutEffect(&'static str),
     /// Refused, and why and what to do instead.
     Refused(&'static str),
+}
+
+/// What has to be in use for a setting to matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Every client.
+    Client,
+    /// TLS.
+    Tls,
+    /// SASL.
+    Sasl,
+    /// A producer.
+    Producer,
+    /// A consumer.
+    Consumer,
+    /// An admin client.
+    Admin,
 }
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -127,6 +144,28 @@ impl Key {
         self
     }
 
+    /// What has to be in use for it to matter.
+    pub(super) fn part(&self) -> Part {
+        let is_of = |prefixes: &[&str]| prefixes.iter().any(|prefix| self.name.starts_with(prefix));
+        match self.concerns {
+            Concerns::Client if is_of(&["ssl.", "enable.ssl."]) => Part::Tls,
+            Concerns::Client if is_of(&["sasl.", "enable.sasl.", "https."]) => Part::Sasl,
+            Concerns::Client => Part::Client,
+            Concerns::Producer => Part::Producer,
+            Concerns::Consumer => Part::Consumer,
+            Concerns::Admin => Part::Admin,
+        }
+    }
+
+    /// Whether nothing here has a use for it, whatever its value.
+    pub(super) fn is_idle(&self) -> bool {
+        match self.status {
+            Status::WithoutEffect(_) => true,
+            Status::Refused(_) => matches!(self.part(), Part::Client | Part::Admin),
+            Status::Used | Status::StandsInFor(_) => false,
+        }
+    }
+
     /// Every name it has, its own first.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
@@ -150,6 +189,11 @@ pub(super) fn find_variable(variable: &str) -> Option<(&'static Key, &'static st
     index().variables.get(variable).copied()
 }
 
+/// Every environment variable that is known.
+pub(super) fn variables() -> impl Iterator<Item = &'static str> {
+    index().variables.keys().map(String::as_str)
+}
+
 /// What an environment variable calls the setting of this name.
 pub fn variable(name: &str) -> String {
     format!("KAFKA_{}", name.replace(['.', '-'], "_").to_ascii_uppercase())
@@ -162,17 +206,21 @@ pub(super) fn stand_ins(name: &str) -> impl Iterator<Item = &'static Key> + use<
 
 struct Index {
     names: HashMap<&'static str, &'static Key>,
-    variables: HashMap<String, (&'static Key, &'static str)>,
+    /// In order: of two that are as near, the same one is always named.
+    variables: BTreeMap<String, (&'static Key, &'static str)>,
 }
 
 fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| {
-        let mut index = Index { names: HashMap::new(), variables: HashMap::new() };
+        let mut index = Index { names: HashMap::new(), variables: BTreeMap::new() };
         for key in all() {
             for name in key.names() {
                 index.names.insert(name, key);
-                index.variables.insert(variable(name), (key, name));
+                // `KAFKA_DEBUG` or `KAFKA_LOG_LEVEL` is some other program's: no dot makes it Kafka's.
+                if name.contains('.') || !key.is_idle() {
+                    index.variables.insert(variable(name), (key, name));
+                }
             }
         }
         index

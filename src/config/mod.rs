@@ -46,4 +46,4 @@ pub use ssl::{Pem, Ssl, TlsVersion};
 pub use value::Kind;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,7 @@
 //! [`ProducerConfig`]: what a producer promises, batches and waits for.
 
 use super::error::ConfigError;
+use super::keys::Part;
 use super::settings::Settings;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ pub struct ProducerConfig {
     /// `transactional.id`: names the producer of transactions across restarts; two with the same fence each other.
     /// Default: none, no transactions.
     pub transactional_id: Option<String>,
-    /// `transaction.timeout.ms`: the coordinator aborts a transaction that is open for longer. Default: 60 s.
+    /// `transaction.timeout.ms`: the coordinator aborts a transaction that is open for longer. Without effect yet.
+    /// Default: 60 s.
     pub transaction_timeout: Duration,
 
     /// `linger.ms`: how long a batch waits for more records. Default: 5 ms.
@@ -131,6 +133,7 @@ impl ProducerConfig {
     /// When settings contradict each other: idempotence or transactions that were asked for together with `acks`,
     /// `retries` or in-flight requests that do not go with them, or a `delivery.timeout.ms` too short for one attempt.
     pub fn from_settings(settings: &Settings) -> Result<ProducerConfig, ConfigError> {
+        settings.must_be_right(Part::Producer)?;
         let acks = settings.parsed("acks", Acks::named)?;
         let retries = settings.number("retries")?;
         let max_in_flight = settings.number("max.in.flight.requests.per.connection")?;
@@ -185,7 +188,8 @@ impl ProducerConfig {
             CompressionType::Zstd => ("compression.zstd.level", 1..=22),
             CompressionType::None | CompressionType::Snappy => return Ok(()),
         };
-        if level == -1 || settings.is_given(own) {
+        let outranks_own = settings.origin("compression.level").outranks(&settings.origin(own));
+        if level == -1 || settings.is_given(own) && !outranks_own {
             return Ok(());
         }
         if !range.contains(&level) {

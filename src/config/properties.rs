@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Property {
     pub(super) key: String,
+    /// Without the white space around it, but for what is escaped.
     pub(super) value: String,
     /// The line it starts at, from 1.
     pub(super) line: usize,
@@ -20,7 +21,7 @@ pub(super) struct Fault {
 
 /// Reads the text as Java's `Properties.load` does: comments begin with `#` or `!`; a key ends at `=`, `:` or white space;
 /// a line that ends in an odd number of `\` goes on in the next; `\t`, `\n`, `\r`, `\f` and `\uXXXX` are escapes, and any
-/// other character stands for itself after a `\`.
+/// other character stands for itself after a `\`. Other than there white space at the end of a value is dropped.
 pub(super) fn parse(text: &str) -> Result<Vec<Property>, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     logical_lines(text).into_iter().map(|(line, text)| property(&text, line)).collect()
@@ -70,7 +71,18 @@ fn continued(line: &str) -> Option<&str> {
 fn property(line: &str, number: usize) -> Result<Property, Fault> {
     let (key, rest) = split_key(line);
     let fault = |what| Fault { line: number, what };
-    Ok(Property { key: unescape(key).map_err(fault)?, value: unescape(rest).map_err(fault)?, line: number })
+    let value = unescape(without_blanks(rest)).map_err(fault)?;
+    Ok(Property { key: unescape(key).map_err(fault)?, value, line: number })
+}
+
+/// A blank that a `\` escapes is part of the value.
+fn without_blanks(value: &str) -> &str {
+    let value = value.trim_start();
+    let end = value.trim_end();
+    match (continued(end), value.strip_prefix(end).and_then(|rest| rest.chars().next())) {
+        (Some(_), Some(blank)) => value.get(..end.len() + blank.len_utf8()).unwrap_or(value),
+        _ => end,
+    }
 }
 
 /// The key, and the value after the separator: white space with at most one `=` or `:` in it.
@@ -151,7 +163,10 @@ mod tests {
             ("acks = all", "acks", "all"),
             ("  acks:all", "acks", "all"),
             ("acks all", "acks", "all"),
-            ("acks\t:\tall ", "acks", "all "),
+            ("acks\t:\tall ", "acks", "all"),
+            ("user=\\ al\\\\ ice\\  ", "user", " al\\ ice "),
+            ("user=\\\\ ", "user", "\\"),
+            ("user= \u{a0}x\u{a0}", "user", "x"),
             ("acks==all", "acks", "=all"),
             ("acks", "acks", ""),
             ("=value", "", "value"),

@@ -2,6 +2,7 @@
 
 use super::error::ConfigError;
 use super::jaas::{Jaas, LoginModule};
+use super::keys::Part;
 use super::oauth;
 use super::settings::Settings;
 use super::{Pem, Secret};
@@ -136,6 +137,7 @@ impl Sasl {
 
     /// Reads the settings of a client whose protocol asks for SASL.
     pub(super) fn from_settings(settings: &Settings) -> Result<Sasl, ConfigError> {
+        settings.must_be_right(Part::Sasl)?;
         let jaas = jaas(settings)?;
         let Some(_) = settings.text("sasl.mechanism") else {
             return Err(ConfigError::Missing {

@@ -1,7 +1,7 @@
 //! [`Settings`]: keys and values from wherever they are set, and which of them counts.
 
 use super::error::{ConfigError, Origin};
-use super::keys::{self, Concerns, Key, Status};
+use super::keys::{self, Concerns, Key, Part, Status};
 use super::nearest::nearest;
 use super::{Secret, value};
 use std::collections::BTreeMap;
@@ -13,7 +13,8 @@ use std::time::Duration;
 /// What is set in several places has the value of the first of these: the program ([`set`](Self::set)), the environment,
 /// the `.env` file, a file of settings, the default. The order in which they are added does not matter.
 ///
-/// Names are the Java client's, or librdkafka's for the same; a value is checked as it comes in. Keys that only the other
+/// Names are the Java client's, or librdkafka's for the same; a value is checked as it comes in, one of the environment
+/// that only producers, consumers, TLS or SASL have a use for not before it is used: it may be another program's. Keys that only the other
 /// two clients have a use for are accepted ([`without_effect`](Self::without_effect) lists them). White space around a
 /// value is not part of it; [`set_secret`](Self::set_secret) takes one that must keep it.
 ///
@@ -86,7 +87,15 @@ impl Settings {
     /// Takes a value in, unless one is there that goes before it.
     pub(super) fn insert(&mut self, name: &str, value: Secret, origin: Origin) -> Result<(), ConfigError> {
         let key = keys::find(name).ok_or_else(|| unknown(name, &origin))?;
-        check(key, name, value.expose(), &origin)?;
+        match check(key, name, value.expose(), &origin) {
+            Err(fault) if origin.is_ambient() && key.is_idle() => {
+                tracing::warn!("ignored: {fault}");
+                return Ok(());
+            }
+            // Told when it matters, see `must_be_right`: no client is stopped by what it has no use for.
+            Err(_) if origin.is_ambient() && key.part() != Part::Client => {}
+            outcome => outcome?,
+        }
         let given = Given { key, name: name.to_owned(), value, origin };
         if let Some(earlier) = self.given.get(key.name) {
             earlier.contradicts(&given)?;
@@ -146,6 +155,33 @@ impl Settings {
                 _ => Some(given.describe(Some(given.key.concerns.reason()))),
             })
             .collect()
+    }
+
+    /// Sets a key of a client that is made from another one, which has connected with what they share by then.
+    pub(crate) fn set_for(&mut self, client: Concerns, key: &str, value: String) -> Result<(), ConfigError> {
+        // A producer has its own, though the admin client's calls go by it, too.
+        const ITS_OWN: [&str; 1] = ["retries"];
+        let known = keys::find(key).filter(|known| !known.is_idle() && !ITS_OWN.contains(&known.name));
+        if known.is_some_and(|known| known.concerns == Concerns::Client) {
+            return Err(ConfigError::Refused {
+                key: key.to_owned(),
+                value: None,
+                origin: Origin::Builder,
+                why: format!(
+                    "it is the client's, and {} shares it: set it on Client::builder()",
+                    client.noun()
+                ),
+            });
+        }
+        self.set(key, value).map(drop)
+    }
+
+    /// Sets a key that counts milliseconds: to the microsecond, rounded up, and within the key's range.
+    pub(crate) fn set_duration(&mut self, key: &str, duration: Duration) -> Result<(), ConfigError> {
+        let kind = keys::find(key).map(|known| known.kind);
+        let text =
+            kind.and_then(|kind| kind.duration(duration)).unwrap_or_else(|| duration.as_millis().to_string());
+        self.set(key, text).map(drop)
     }
 
     /// Writes both lists to the log, at debug level.
@@ -223,6 +259,15 @@ impl Given {
 }
 
 impl Concerns {
+    fn noun(self) -> &'static str {
+        match self {
+            Concerns::Client => "every client",
+            Concerns::Producer => "the producer",
+            Concerns::Consumer => "the consumer",
+            Concerns::Admin => "the admin client",
+        }
+    }
+
     fn reason(self) -> &'static str {
         match self {
             Concerns::Client => "it is every client's",
@@ -235,10 +280,19 @@ impl Concerns {
 
 /// What the typed structs are parsed with.
 impl Settings {
-    /// What was given for a key, or for one that stands in for it.
+    /// Now that this part is in use, the environment's values for it must be right as well; the others were checked as they
+    /// came in.
+    pub(super) fn must_be_right(&self, part: Part) -> Result<(), ConfigError> {
+        let mut given = self.given.values().filter(|given| given.key.part() == part);
+        given.try_for_each(|given| check(given.key, &given.name, given.value.expose(), &given.origin))
+    }
+
+    /// What was given for a key or for one that stands in for it, whichever was set where it goes before the others; from
+    /// one place the key's own.
     fn given(&self, name: &str) -> Option<&Given> {
-        let own = self.given.get(name);
-        own.or_else(|| keys::stand_ins(name).find_map(|key| self.given.get(key.name)))
+        let stand_ins = keys::stand_ins(name).filter_map(|key| self.given.get(key.name));
+        let given = self.given.get(name).into_iter().chain(stand_ins);
+        given.reduce(|best, other| if other.origin.outranks(&best.origin) { other } else { best })
     }
 
     /// Whether a key was given, or one that stands in for it.
@@ -247,7 +301,7 @@ impl Settings {
     }
 
     /// `key=value (origin)` for an error about several settings; a secret is `***`.
-    pub(super) fn tell(&self, name: &str) -> String {
+    pub(crate) fn tell(&self, name: &str) -> String {
         match self.given(name) {
             Some(given) => {
                 format!("{}={} ({})", given.name, shown(given.key, given.value.expose()), given.origin)
@@ -315,7 +369,7 @@ impl Settings {
         self.parsed(name, value::seconds)
     }
 
-    /// A value that `parse` understands. Values were checked as they came in, so that it does.
+    /// A value that `parse` understands. Values were checked, so that it does.
     pub(super) fn parsed<T>(
         &self,
         name: &'static str,
@@ -324,7 +378,7 @@ impl Settings {
         self.text(name).and_then(parse).ok_or_else(|| ConfigError::WrongValue {
             key: name.to_owned(),
             value: self.given(name).map_or_else(String::new, |given| shown(given.key, given.value.expose())),
-            origin: self.origin(name),
+            origin: self.given(name).map_or(Origin::Default, |given| given.origin.clone()),
             expected: keys::find(name).map_or_else(String::new, |key| key.kind.expected()),
         })
     }

@@ -66,8 +66,7 @@ impl Settings {
             what: fault.what.to_owned(),
         })?;
         for property in properties {
-            let value = trimmed(Secret::from(property.value));
-            self.insert(&property.key, value, origin(property.line))?;
+            self.insert(&property.key, Secret::from(property.value), origin(property.line))?;
         }
         Ok(self)
     }
@@ -76,10 +75,13 @@ impl Settings {
     /// `KAFKA_BOOTSTRAP_SERVERS`; an empty one counts as not set. Only known keys count. Other variables are left alone,
     /// with one warning in the log about those that begin with `KAFKA_` and are a letter or two off a known one.
     ///
+    /// The environment serves other programs as well. So a wrong value of a key without effect is a warning, and one that
+    /// only producers, consumers, TLS or SASL have a use for is an error when that is used.
+    ///
     /// The process's own are `std::env::vars_os()`.
     ///
     /// # Errors
-    /// When a variable has a value that [`set`](Self::set) would not take, or that is not Unicode.
+    /// When a variable of every client's has a value that [`set`](Self::set) would not take, or that is not Unicode.
     pub fn add_environment<K: Into<OsString>, V: Into<OsString>>(
         &mut self,
         variables: impl IntoIterator<Item = (K, V)>,
@@ -130,9 +132,8 @@ fn warn_of(misspelt: Vec<String>) {
 /// The known variable that is a letter or two off this one.
 fn resembled(variable: &str) -> Option<String> {
     let name = variable.strip_prefix("KAFKA_")?;
-    let known: Vec<String> = keys::all().flat_map(keys::Key::names).map(keys::variable).collect();
     let letters = if name.len() < 6 { 1 } else { 2 };
-    nearest(variable, known.iter().map(String::as_str), letters).map(str::to_owned)
+    nearest(variable, keys::variables(), letters).map(str::to_owned)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
@@ -157,10 +158,11 @@ mod dot_env {
         /// Adds the settings of the file `.env` in this directory, or in the nearest one above it that has one. Its lines
         /// are those of a shell (`KAFKA_SASL_USERNAME=alice`); a value with `$` or spaces stands in single quotes. They
         /// count as [environment variables](Self::add_environment) do, after those, and never become part of the
-        /// process's environment.
+        /// process's environment. Lines of other programs may have a syntax of their own.
         ///
         /// # Errors
-        /// When the file cannot be read, breaks the syntax, or holds a setting that [`set`](Self::set) would not take.
+        /// When the file cannot be read, or a `KAFKA_` variable breaks the syntax or has a value that is an error in the
+        /// [environment](Self::add_environment).
         pub fn add_dot_env(&mut self, directory: &Path) -> Result<&mut Settings, ConfigError> {
             let found = directory.ancestors().map(|above| above.join(".env")).find(|path| path.is_file());
             match found {
@@ -178,20 +180,48 @@ mod dot_env {
         /// As [`add_dot_env`](Self::add_dot_env).
         pub fn add_dot_env_text(&mut self, text: &str, path: &Path) -> Result<&mut Settings, ConfigError> {
             let path: Arc<Path> = Arc::from(path);
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            let lines: Vec<&str> = text.lines().collect();
             let line = Rc::new(Cell::new(0));
-            let origin = || Origin::DotEnv { path: Arc::clone(&path), line: line.get() };
+            let origin = |line| Origin::DotEnv { path: Arc::clone(&path), line };
             let mut misspelt = Vec::new();
-            for item in dotenvy::from_read_iter(Lines::new(text, Rc::clone(&line))) {
-                // dotenvy's own error shows the line, and what stands there may be a secret.
-                let (variable, value) = item.map_err(|_| ConfigError::Syntax {
-                    origin: origin(),
-                    what: "not NAME=value (a value with spaces stands in quotes)".to_owned(),
-                })?;
-                misspelt.extend(self.add_variable(&variable, value, origin)?);
+            let mut parsed = dotenvy::from_read_iter(Lines::new(text, Rc::clone(&line)));
+            loop {
+                let before = line.get();
+                match parsed.next() {
+                    None => break,
+                    Some(Ok((variable, value))) => {
+                        misspelt.extend(self.add_variable(&variable, value, || origin(line.get()))?);
+                    }
+                    // dotenvy's own error shows what stands there, and that may be a secret.
+                    Some(Err(_)) => {
+                        let faulty = lines.get(before..).unwrap_or_default();
+                        let faulty = faulty.get(..line.get() - before).unwrap_or(faulty);
+                        if let Some((at, what)) = fault_of_ours(faulty) {
+                            let what = what.to_owned();
+                            return Err(ConfigError::Syntax { origin: origin(before + 1 + at), what });
+                        }
+                    }
+                }
             }
             warn_of(misspelt);
             Ok(self)
         }
+    }
+
+    /// What is wrong with these lines, and with which, if there is a variable of ours in them.
+    fn fault_of_ours(faulty: &[&str]) -> Option<(usize, &'static str)> {
+        let is_said = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+        let is_ours = |line: &&str| {
+            let name = line.trim_start();
+            name.strip_prefix("export").map_or(name, str::trim_start).starts_with("KAFKA_")
+        };
+        let first = faulty.iter().position(is_said)?;
+        let what = match faulty.iter().skip(first).position(is_ours)? {
+            0 => "not NAME=value (a value with spaces stands in quotes)",
+            _ => "a quote that begins here is not closed, and KAFKA_ variables stand behind it",
+        };
+        Some((first, what))
     }
 
     /// Hands the text out line by line, so that it is known how far dotenvy has come. The last line ends, too: without
@@ -204,7 +234,6 @@ mod dot_env {
 
     impl Lines {
         fn new(text: &str, line: Rc<Cell<usize>>) -> Lines {
-            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
             Lines { text: Zeroizing::new(format!("{text}\n").into_bytes()), at: 0, line }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Secret;
 use super::error::{ConfigError, Origin};
-use super::keys::NOT_PEM;
+use super::keys::{NOT_PEM, Part};
 use super::settings::Settings;
 use super::value;
 use std::path::PathBuf;
@@ -59,6 +59,7 @@ pub enum TlsVersion {
 impl Ssl {
     /// Reads the settings of TLS.
     pub(super) fn from_settings(settings: &Settings) -> Result<Ssl, ConfigError> {
+        settings.must_be_right(Part::Tls)?;
         let trust_store = java_store(settings, "ssl.truststore.location", "ssl.truststore.type")?;
         let key_store = java_store(settings, "ssl.keystore.location", "ssl.keystore.type")?;
         let ca = one_of(

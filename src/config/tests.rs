@@ -8,6 +8,8 @@ mod producer;
 mod security;
 
 use super::{ClientConfig, ConfigError, ConsumerConfig, ProducerConfig, Settings};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 
 /// The settings of pairs; they must be taken.
 fn settings(pairs: &[(&str, &str)]) -> Settings {
@@ -37,4 +39,29 @@ fn assert_says<T: std::fmt::Debug>(result: Result<T, ConfigError>, parts: &[&str
     for part in parts {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
+}
+
+/// Runs `work` with a subscriber; what it logged.
+pub(crate) fn logged(work: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let sink = Sink::default();
+    let writer = sink.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = sink.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
 }

@@ -88,6 +88,17 @@ impl Kind {
         }
     }
 
+    /// A duration as a value of this type, the nearest one in its range; `None` when it does not count milliseconds.
+    pub(super) fn duration(&self, duration: Duration) -> Option<String> {
+        let Kind::Millis { min, max } = *self else { return None };
+        let micros = i64::try_from(duration.as_nanos().div_ceil(1000)).unwrap_or(i64::MAX);
+        let micros = micros.clamp(micros_of(min), micros_of(max));
+        Some(match (micros / 1000, micros % 1000) {
+            (millis, 0) => millis.to_string(),
+            (millis, rest) => format!("{millis}.{rest:03}"),
+        })
+    }
+
     /// What a value of this type must be, to complete the sentence "must be ..".
     pub fn expected(&self) -> String {
         match *self {
@@ -257,6 +268,24 @@ mod tests {
                 && !kind.admits("-0.5")
         );
         assert_eq!(seconds("60"), Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_duration_is_written_to_the_microsecond_and_within_the_range() {
+        let kind = Kind::Millis { min: 1, max: 1000 };
+        for (duration, text) in [
+            (Duration::from_millis(5), "5"),
+            (Duration::from_micros(1500), "1.500"),
+            (Duration::from_nanos(1_000_001), "1.001"),
+            (Duration::from_micros(999_001), "999.001"),
+            (Duration::ZERO, "1"),
+            (Duration::MAX, "1000"),
+        ] {
+            assert_eq!(kind.duration(duration).as_deref(), Some(text), "{duration:?}");
+        }
+        let long = Kind::Millis { min: 0, max: i64::MAX }.duration(Duration::MAX).unwrap();
+        assert_eq!(millis(&long), Some(FOREVER));
+        assert_eq!(Kind::Text.duration(Duration::ZERO), None);
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Text,
         "Where the client stands, to read from the nearest replica (KIP-392).",
     )
-    .default(""),
+    .default("")
+    .without_effect("records are read from leaders only yet"),
     // Connections.
     Key::new(
         "socket.connection.setup.timeout.ms",

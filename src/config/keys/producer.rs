@@ -23,7 +23,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Millis { min: 1, max: INT_MAX },
         "A transaction open for longer is aborted.",
     )
-    .default("60000"),
+    .default("60000")
+    .without_effect("transactions are not supported yet"),
     key(
         "transaction.two.phase.commit.enable",
         Kind::Bool,
@@ -61,12 +62,9 @@ pub(super) const KEYS: &[Key] = &[
         "How hard gzip tries; -1: 6.",
     )
     .default("-1"),
-    key(
-        "compression.lz4.level",
-        Kind::Int { min: 1, max: 17 },
-        "How hard lz4 tries; without effect, it has one level.",
-    )
-    .default("9"),
+    key("compression.lz4.level", Kind::Int { min: 1, max: 17 }, "How hard lz4 tries.")
+        .default("9")
+        .without_effect("lz4 has one level here"),
     key("compression.zstd.level", Kind::Int { min: -131_072, max: 22 }, "How hard zstd tries.").default("3"),
     key(
         "compression.level",

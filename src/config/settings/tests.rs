@@ -1,8 +1,7 @@
 use super::*;
+use crate::config::tests::logged;
 use crate::config::{ClientConfig, ConsumerConfig, ProducerConfig};
 use proptest::prelude::*;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 
 fn error_of(key: &str, value: &str) -> String {
     Settings::new().set(key, value).unwrap_err().to_string()
@@ -249,8 +248,58 @@ fn the_environment_is_read_by_known_names_only() {
     );
     assert!(!settings.is_set("group.id") && !settings.is_set("acks"));
     assert_eq!(settings.origin("sasl.mechanism").to_string(), "KAFKA_SASL_MECHANISMS in the environment");
-    let error = Settings::new().add_environment([("KAFKA_LINGER_MS", "x")]).unwrap_err().to_string();
-    assert!(error.starts_with("linger.ms=x (KAFKA_LINGER_MS in the environment): must be"), "{error}");
+    let error = Settings::new().add_environment([("KAFKA_RETRIES", "x")]).unwrap_err().to_string();
+    assert!(error.starts_with("retries=x (KAFKA_RETRIES in the environment): must be"), "{error}");
+}
+
+/// What containers of brokers and other programs have in their environment.
+#[test]
+fn a_variable_stops_only_who_has_a_use_for_it() {
+    let mut settings = Settings::new();
+    let log = logged(|| {
+        settings
+            .add_environment([
+                ("KAFKA_BOOTSTRAP_SERVERS", "one:1"),
+                ("KAFKA_LOG_LEVEL", "info"),
+                ("KAFKA_DEBUG", "yes"),
+                ("KAFKA_COMPRESSION_TYPE", "producer"),
+                ("KAFKA_FETCH_MAX_BYTES", "much"),
+                ("KAFKA_METRICS_NUM_SAMPLES", "many"),
+                ("KAFKA_SESSION_TIMEOUT_MS", "long"),
+                ("KAFKA_CONFIG_PROVIDERS", "file"),
+                ("KAFKA_SSL_KEYSTORE_TYPE", "JKS"),
+                ("KAFKA_SSL_KEYSTORE_LOCATION", "broker.jks"),
+                ("KAFKA_SSL_KEYSTORE_PASSWORD", "marker"),
+                ("KAFKA_SASL_MECHANISM", "GSSAPI"),
+            ])
+            .map(drop)
+            .unwrap();
+    });
+    for key in ["metrics.num.samples=many", "session.timeout.ms=long", "config.providers"] {
+        assert_eq!(log.matches(key).count(), 1, "{key}: {log}");
+    }
+    assert_eq!(log.lines().count(), 3, "{log}");
+    assert!(!log.contains("marker"));
+    assert!(!settings.is_set("log_level") && !settings.is_set("metrics.num.samples"));
+    assert!(ClientConfig::from_settings(&settings).is_ok());
+
+    let told = |outcome: Result<(), ConfigError>, part: &str| {
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("in the environment"), "{error}");
+        assert!(!error.contains("marker"), "{error}");
+    };
+    told(ProducerConfig::from_settings(&settings).map(drop), "compression.type=producer");
+    told(ConsumerConfig::from_settings(&settings).map(drop), "fetch.max.bytes=much");
+    let mut tls = settings.clone();
+    tls.set("security.protocol", "SSL").unwrap();
+    told(ClientConfig::from_settings(&tls).map(drop), "ssl.keystore.");
+    let mut sasl = settings.clone();
+    sasl.set("security.protocol", "SASL_PLAINTEXT").unwrap();
+    told(ClientConfig::from_settings(&sasl).map(drop), "sasl.mechanism=GSSAPI");
+    // The program's word goes before it, and is checked at once.
+    settings.set("compression.type", "zstd").unwrap();
+    assert!(ProducerConfig::from_settings(&settings).is_ok());
+    assert!(settings.set("metrics.num.samples", "many").is_err());
 }
 
 #[cfg(unix)]
@@ -263,31 +312,6 @@ fn variables_that_are_not_unicode_are_an_error_only_when_known() {
     settings.add_environment([(odd(), odd()), ("OTHER".into(), odd())]).unwrap();
     let error = settings.add_environment([("KAFKA_SASL_PASSWORD", odd())]).unwrap_err().to_string();
     assert_eq!(error, "KAFKA_SASL_PASSWORD in the environment: the value is not Unicode");
-}
-
-/// Runs `work` with a subscriber; what it logged.
-fn logged(work: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let sink = Sink::default();
-    let writer = sink.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    tracing::subscriber::with_default(subscriber, work);
-    let bytes = sink.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
 }
 
 #[test]
@@ -344,16 +368,28 @@ mod dot_env {
 
     #[test]
     fn a_fault_names_its_line_and_nothing_else() {
-        for text in [
-            "KAFKA_ACKS=all\nKAFKA_SASL_PASSWORD=marker marker\n",
-            "A=b\nKAFKA_SASL_PASSWORD marker",
-            "\n\"marker",
+        for (text, line) in [
+            ("KAFKA_ACKS=all\nKAFKA_SASL_PASSWORD=marker marker\n", 2),
+            ("A=b\nKAFKA_SASL_PASSWORD marker", 2),
+            ("A=b\n  export KAFKA_SASL_PASSWORD='marker\nB=c", 2),
+            ("A=b\nGREETING=it's me\nKAFKA_SASL_PASSWORD=marker\n", 2),
         ] {
             let error = Settings::new().add_dot_env_text(text, "x/.env".as_ref()).unwrap_err().to_string();
-            assert!(error.starts_with("x/.env, line ") && !error.contains("marker"), "{error}");
+            assert!(error.starts_with(&format!("x/.env, line {line}: ")), "{text}: {error}");
+            assert!(!error.contains("marker"), "{error}");
         }
-        let error = Settings::new().add_dot_env_text("\nKAFKA_LINGER_MS=x", ".env".as_ref()).unwrap_err();
-        assert!(error.to_string().starts_with("linger.ms=x (.env, line 2): must be"), "{error}");
+        let error = Settings::new().add_dot_env_text("\nKAFKA_RETRIES=x", ".env".as_ref()).unwrap_err();
+        assert!(error.to_string().starts_with("retries=x (.env, line 2): must be"), "{error}");
+    }
+
+    #[test]
+    fn lines_of_other_programs_are_theirs() {
+        let text =
+            "GREETING=hello world\nMY-KEY=1\nHOST=kafka\n\"\n\"\n1=2\nKAFKA_BOOTSTRAP_SERVERS=$HOST:1\n'x";
+        let mut settings = Settings::new();
+        settings.add_dot_env_text(text, ".env".as_ref()).unwrap();
+        assert_eq!(settings.get("bootstrap.servers"), Some("kafka:1"));
+        assert!(settings.origin("bootstrap.servers").to_string().ends_with("line 7"));
     }
 
     #[test]

@@ -72,6 +72,27 @@ fn a_stand_in_counts_when_the_key_itself_is_not_set() {
 }
 
 #[test]
+fn of_a_key_and_its_stand_in_the_one_that_is_set_nearer_counts() {
+    let mut both = Settings::new();
+    both.add_properties("bootstrap.servers=one\nrequest.timeout.ms=5000\nmetadata.max.age.ms=1", "f")
+        .unwrap();
+    both.add_environment([("KAFKA_SOCKET_TIMEOUT_MS", "4000")]).unwrap();
+    let read = ClientConfig::from_settings(&both).unwrap();
+    assert_eq!((read.request_timeout.as_millis(), read.metadata_max_age.as_millis()), (4000, 1));
+    both.set("socket.timeout.ms", "3000").unwrap();
+    assert_eq!(ClientConfig::from_settings(&both).unwrap().request_timeout.as_millis(), 3000);
+    both.set("request.timeout.ms", "2000").unwrap();
+    assert_eq!(ClientConfig::from_settings(&both).unwrap().request_timeout.as_millis(), 2000);
+}
+
+#[test]
+fn tls_is_not_looked_at_where_there_is_none() {
+    let java = [("ssl.keystore.location", "store.jks"), ("ssl.key.location", "key.pem")];
+    assert!(client(&java).is_ok());
+    assert_says(client(&[&[("security.protocol", "SSL")], &java[..]].concat()), &["store is JKS"]);
+}
+
+#[test]
 fn growing_times_keep_their_order() {
     for (pairs, expected) in [
         (vec![("reconnect.backoff.ms", "10")], (10, 1000)),

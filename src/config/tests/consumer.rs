@@ -52,15 +52,38 @@ fn where_to_start_has_many_names() {
 fn commits_need_a_group() {
     assert!(consumer(&[("group.id", "g")]).unwrap().enable_auto_commit);
     assert!(!consumer(&[("group.id", "g"), ("enable.auto.commit", "false")]).unwrap().enable_auto_commit);
-    assert!(!consumer(&[("enable.auto.commit", "false")]).unwrap().enable_auto_commit);
-    assert_says(consumer(&[("enable.auto.commit", "true")]), &["enable.auto.commit=true", "group.id"]);
-    assert_says(consumer(&[("enable.auto.commit", "true"), ("group.id", "")]), &["group.id"]);
+    for pairs in [&[("enable.auto.commit", "true")][..], &[("enable.auto.commit", "true"), ("group.id", "")]]
+    {
+        assert!(!consumer(pairs).unwrap().enable_auto_commit);
+    }
+}
+
+#[test]
+fn settings_of_groups_stop_nobody_who_is_in_none() {
+    for pairs in [
+        &[("session.timeout.ms", "3000")][..],
+        &[("group.protocol", "consumer"), ("session.timeout.ms", "30000")],
+        &[("group.remote.assignor", "uniform")],
+    ] {
+        assert!(consumer(pairs).is_ok(), "{pairs:?}");
+    }
+}
+
+#[test]
+fn an_answer_may_not_be_larger_than_what_is_read() {
+    let told = ["fetch.max.bytes=2000000 (set by the program)", "receive.message.max.bytes=1000000"];
+    assert_says(consumer(&[("fetch.max.bytes", "2000000"), ("receive.message.max.bytes", "1000000")]), &told);
+    let told = ["fetch.max.bytes=104857600", "receive.message.max.bytes=104857600 (default)"];
+    assert_says(consumer(&[("fetch.max.bytes", "104857600")]), &told);
+    assert_eq!(consumer(&[("receive.message.max.bytes", "1000000")]).unwrap().fetch_max_bytes, 999_488);
+    let fits = consumer(&[("fetch.max.bytes", "999488"), ("receive.message.max.bytes", "1000000")]);
+    assert_eq!(fits.unwrap().fetch_max_bytes, 999_488);
 }
 
 #[test]
 fn heartbeats_are_more_often_than_sessions() {
     assert_says(
-        consumer(&[("session.timeout.ms", "3000")]),
+        consumer(&[("group.id", "g"), ("session.timeout.ms", "3000")]),
         &["heartbeat.interval.ms=3000 (default)", "session.timeout.ms=3000 (set by the program)"],
     );
 }
@@ -73,13 +96,14 @@ fn settings_of_the_other_group_protocol_are_refused_with_what_decides_instead() 
         ("partition.assignment.strategy", "range", "group.remote.assignor"),
     ] {
         let told = format!("{key}={value} (set by the program)");
-        assert_says(consumer(&[("group.protocol", "consumer"), (key, value)]), &[&told, instead]);
+        let pairs = [("group.id", "g"), ("group.protocol", "consumer"), (key, value)];
+        assert_says(consumer(&pairs), &[&told, instead]);
     }
     let read = consumer(&[("group.protocol", "Consumer"), ("group.remote.assignor", "uniform")]).unwrap();
     assert_eq!(read.group_protocol, GroupProtocol::Consumer);
     assert_eq!(read.group_remote_assignor.as_deref(), Some("uniform"));
     assert_says(
-        consumer(&[("group.remote.assignor", "uniform")]),
+        consumer(&[("group.id", "g"), ("group.remote.assignor", "uniform")]),
         &[
             "group.remote.assignor=uniform",
             "group.protocol=classic (default)",

@@ -66,9 +66,7 @@ fn sample(name: &str) -> Option<&'static str> {
         "auto.offset.reset" => "by_duration:P1D",
         "compression.gzip.level" => "9",
         "compression.level" => "7",
-        "enable.auto.commit" | "enable.idempotence" => "false",
-        "group.protocol" => "consumer",
-        "partition.assignment.strategy" => "sticky",
+        "enable.idempotence" => "false",
         "partitioner.class" => "fnv1a",
         "sasl.jaas.config" => {
             "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required extension_a=\"b\";"
@@ -79,7 +77,7 @@ fn sample(name: &str) -> Option<&'static str> {
         "sasl.oauthbearer.token.endpoint.url" => "https://login.example/token",
         "security.protocol" => "SSL",
         "ssl.enabled.protocols" | "ssl.protocol" => "TLSv1.2",
-        "heartbeat.interval.ms" => "2000",
+        "fetch.max.bytes" => "1000000",
         _ => return None,
     })
 }
@@ -105,14 +103,13 @@ fn around(name: &str) -> Vec<(&'static str, &'static str)> {
                 ("sasl.oauthbearer.token.endpoint.url", "http://login.example"),
                 ("sasl.oauthbearer.config", "principal=alice"),
             ]),
-        "ssl.truststore.location" => pairs.push(("ssl.truststore.type", "PEM")),
-        "ssl.keystore.location" => pairs.push(("ssl.keystore.type", "PEM")),
-        "group.remote.assignor" => pairs.push(("group.protocol", "consumer")),
-        "enable.auto.commit" => pairs.push(("group.id", "g")),
+        _ if name.starts_with("ssl.") => pairs.push(("security.protocol", "SSL")),
         "compression.level" => pairs.push(("compression.type", "zstd")),
         _ => {}
     }
     match name {
+        "ssl.truststore.location" => pairs.push(("ssl.truststore.type", "PEM")),
+        "ssl.keystore.location" => pairs.push(("ssl.keystore.type", "PEM")),
         "sasl.oauthbearer.config" => pairs.push(("enable.sasl.oauthbearer.unsecure.jwt", "true")),
         "ssl.certificate.location" | "ssl.certificate.pem" | "ssl.keystore.certificate.chain" => {
             pairs.push(("ssl.key.location", "key.pem"));
@@ -192,4 +189,9 @@ fn variables_are_keys_in_capitals() {
     let (key, name) = keys::find_variable("KAFKA_SASL_MECHANISMS").unwrap();
     assert_eq!((key.name, name), ("sasl.mechanism", "sasl.mechanisms"));
     assert_eq!(keys::find("linger.ms").unwrap().concerns, Concerns::Producer);
+    // Without a dot it is ours only where it does something.
+    assert!(keys::find_variable("KAFKA_ACKS").is_some());
+    for other in ["KAFKA_DEBUG", "KAFKA_LOG_LEVEL", "KAFKA_OPAQUE", "KAFKA_SSL_CA"] {
+        assert!(keys::find_variable(other).is_none(), "{other}");
+    }
 }

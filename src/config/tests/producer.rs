@@ -1,5 +1,5 @@
 use super::{assert_says, producer};
-use crate::config::{Acks, CompressionType, PartitionerKind, ProducerConfig};
+use crate::config::{Acks, CompressionType, PartitionerKind, ProducerConfig, Settings};
 use std::time::Duration;
 
 #[test]
@@ -99,6 +99,10 @@ fn the_common_level_is_that_of_the_codec_in_use() {
         ("compression.zstd.level", "1"),
     ]);
     assert_eq!(own.unwrap().zstd_level, 1);
+    let mut nearer = Settings::new();
+    nearer.add_properties("compression.type=zstd\ncompression.zstd.level=1", "f").unwrap();
+    nearer.set("compression.level", "9").unwrap();
+    assert_eq!(ProducerConfig::from_settings(&nearer).unwrap().zstd_level, 9);
 }
 
 #[test]

@@ -223,10 +223,15 @@ fn a_key_and_its_certificate_belong_together() {
 
 #[test]
 fn the_nearer_of_two_sources_of_a_certificate_counts() {
-    let mut mixed = settings(&[("bootstrap.servers", "one"), ("ssl.ca.location", "program.pem")]);
+    let mut mixed = settings(&[
+        ("bootstrap.servers", "one"),
+        ("security.protocol", "SSL"),
+        ("ssl.ca.location", "program.pem"),
+    ]);
     mixed.add_properties("ssl.ca.pem=-----", "x.properties").unwrap();
     assert!(is_file(ClientConfig::from_settings(&mixed).unwrap().ssl.ca.as_ref(), "program.pem"));
-    let mut mixed = settings(&[("bootstrap.servers", "one"), ("ssl.ca.pem", "-----")]);
+    let mut mixed =
+        settings(&[("bootstrap.servers", "one"), ("security.protocol", "SSL"), ("ssl.ca.pem", "-----")]);
     mixed.add_properties("ssl.ca.location=file.pem", "x.properties").unwrap();
     assert!(matches!(ClientConfig::from_settings(&mixed).unwrap().ssl.ca, Some(Pem::Text(_))));
 }
