@@ -44,7 +44,7 @@
 //! | `tls-ring`, `tls-aws-lc-rs` | | TLS by these; they compile C |
 //! | `webpki-roots` | | Mozilla's certificates, compiled in, where a system has none |
 //! | `zstd` | yes | zstd compression; gzip, snappy and lz4 are always there |
-//! | `json` | yes | values as JSON, by serde |
+//! | `json` | yes | values as JSON, by serde; tokens from an endpoint (OAUTHBEARER) |
 //! | `dotenv` | yes | settings from a `.env` file |
 //! | `broker` | | the embedded broker |
 //! | `cli` | | the tool `ottla` |

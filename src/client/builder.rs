@@ -20,6 +20,8 @@ pub struct ClientBuilder {
     fault: Option<ConfigError>,
     tokens: Option<Arc<dyn TokenProvider>>,
     security: Option<Security>,
+    /// The method that asked for SASL, if one did.
+    wants_sasl: Option<&'static str>,
     dial: Option<Arc<dyn Dial>>,
     skips_certificates: bool,
     skips_host_names: bool,
@@ -32,6 +34,7 @@ impl ClientBuilder {
             fault: None,
             tokens: None,
             security: None,
+            wants_sasl: None,
             dial: None,
             skips_certificates: false,
             skips_host_names: false,
@@ -69,12 +72,16 @@ impl ClientBuilder {
 
     /// `sasl.mechanism`, `sasl.username` and `sasl.password`: the mechanism is `PLAIN`, `SCRAM-SHA-256` or
     /// `SCRAM-SHA-512`. [`Client::set_credentials`] replaces name and password later.
+    ///
+    /// Goes with a [`security_protocol`](Self::security_protocol) of SASL, nearly always [`SecurityProtocol::SaslSsl`];
+    /// without one [`build`](Self::build) fails.
     pub fn sasl(
-        self,
+        mut self,
         mechanism: &str,
         username: impl Into<String>,
         password: impl Into<Secret>,
     ) -> ClientBuilder {
+        self.wants_sasl = Some("sasl");
         self.set("sasl.mechanism", mechanism)
             .set("sasl.username", username)
             .set_secret("sasl.password", password.into())
@@ -82,8 +89,11 @@ impl ClientBuilder {
 
     /// Authenticates with SASL/OAUTHBEARER and the tokens of `provider`, which goes before whatever the settings say of
     /// tokens.
+    ///
+    /// Goes with a [`security_protocol`](Self::security_protocol) of SASL, as [`sasl`](Self::sasl) does.
     pub fn oauth_bearer(mut self, provider: impl TokenProvider + 'static) -> ClientBuilder {
         self.tokens = Some(Arc::new(provider));
+        self.wants_sasl = Some("oauth_bearer");
         self.set("sasl.mechanism", "OAUTHBEARER")
     }
 
@@ -122,7 +132,8 @@ impl ClientBuilder {
         self.set_secret("ssl.key.password", password.into())
     }
 
-    /// `request.timeout.ms`: how long one request may take. Default: 30 s.
+    /// `request.timeout.ms`: how long one request may take. Default: 30 s. This and the other durations count to the
+    /// microsecond, rounded up; one beyond the setting's range is the nearest in it.
     pub fn request_timeout(self, timeout: Duration) -> ClientBuilder {
         self.set_millis("request.timeout.ms", timeout)
     }
@@ -173,7 +184,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses a TLS configuration that is ready, in place of all `ssl.` settings.
+    /// Uses a TLS configuration that is ready, in place of all `ssl.` settings. Goes with a
+    /// [`security_protocol`](Self::security_protocol) of TLS; without one [`build`](Self::build) fails.
     #[cfg(any(feature = "tls", feature = "tls-portable", feature = "tls-ring", feature = "tls-aws-lc-rs"))]
     pub fn tls_config(mut self, config: Arc<rustls::ClientConfig>) -> ClientBuilder {
         self.security = Some(Security::Tls(crate::net::tls::TlsClient::from_rustls(config)));
@@ -193,16 +205,14 @@ impl ClientBuilder {
             return Err(fault.into());
         }
         let mut config = ClientConfig::from_settings(&self.settings)?;
+        self.must_be_of_use(&config)?;
         config.ssl.dangerous_skip_certificate_verification |= self.skips_certificates;
         config.ssl.dangerous_skip_hostname_verification |= self.skips_host_names;
         self.settings.log(&[Concerns::Producer, Concerns::Consumer, Concerns::Admin]);
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let security = match self.security {
-            Some(security) if config.security_protocol.is_tls() => security,
-            _ => Security::from_config(&config)?,
-        };
+        let security = self.security.map_or_else(|| Security::from_config(&config), Ok)?;
         let dial = self.dial.unwrap_or_else(|| Arc::new(TcpDial::new(SocketOptions::from_config(&config))));
         let auth = Auth::new(&config, self.tokens, &dial)?;
         Ok(Client { cluster: Cluster::new(config, dial, security, auth), settings: Arc::new(self.settings) })
@@ -246,8 +256,24 @@ impl ClientBuilder {
         self
     }
 
-    fn set_millis(self, key: &str, duration: Duration) -> ClientBuilder {
-        self.set(key, duration.as_millis().to_string())
+    fn set_millis(mut self, key: &str, duration: Duration) -> ClientBuilder {
+        let outcome = self.settings.set_duration(key, duration).err();
+        self.fault = self.fault.or(outcome);
+        self
+    }
+
+    /// What the program asks for by a method must not be dropped without a word because of the protocol.
+    fn must_be_of_use(&self, config: &ClientConfig) -> Result<()> {
+        let protocol = config.security_protocol;
+        let (method, needed) = match (self.wants_sasl, &self.security) {
+            (Some(method), _) if !protocol.is_sasl() => (method, "SASL_SSL or SASL_PLAINTEXT"),
+            (_, Some(_)) if !protocol.is_tls() => ("tls_config", "SSL or SASL_SSL"),
+            _ => return Ok(()),
+        };
+        let there = self.settings.tell("security.protocol");
+        let what =
+            format!("{method}(..) of the builder needs security.protocol={needed}, and there is {there}");
+        Err(ConfigError::Contradiction(what).into())
     }
 }
 
@@ -263,3 +289,6 @@ impl fmt::Debug for ClientBuilder {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

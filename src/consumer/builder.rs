@@ -2,6 +2,7 @@
 
 use super::{Consumer, Shared, Start, TopicPartition, fetcher};
 use crate::cluster::Cluster;
+use crate::config::keys::Concerns;
 use crate::config::{AutoOffsetReset, ConfigError, ConsumerConfig, IsolationLevel, Settings};
 use crate::engine::cursor::{Cursors, Limits, Reset};
 use crate::error::Result;
@@ -28,9 +29,13 @@ impl ConsumerBuilder {
         ConsumerBuilder { cluster, settings, fault: None, partitions: Vec::new(), topics: Vec::new() }
     }
 
-    /// Sets anything of a consumer by its Kafka name, as `fetch.max.wait.ms`; it counts before the client's settings.
+    /// Sets anything of a consumer by its Kafka name, as `fetch.max.wait.ms`; it counts before the client's settings. What
+    /// all share that the client makes, as `request.timeout.ms` or `client.id`, is refused: it is set on
+    /// [`Client::builder`]. There are no consumer groups yet: a `group.id` is warned of.
+    ///
+    /// [`Client::builder`]: crate::Client::builder
     pub fn set(mut self, key: &str, value: impl Into<String>) -> ConsumerBuilder {
-        let outcome = self.settings.set(key, value).err();
+        let outcome = self.settings.set_for(Concerns::Consumer, key, value.into()).err();
         self.fault = self.fault.or(outcome);
         self
     }
@@ -78,7 +83,14 @@ impl ConsumerBuilder {
         if let Some(fault) = self.fault {
             return Err(fault.into());
         }
+        self.settings.log(&[Concerns::Consumer]);
         let config = ConsumerConfig::from_settings(&self.settings)?;
+        if config.group_id.is_some() {
+            let told = self.settings.tell("group.id");
+            tracing::warn!(
+                "{told} has no effect: consumer groups are not supported yet, and nothing is committed"
+            );
+        }
         let timeout = self.cluster.config().default_api_timeout;
         let deadline = task::after(task::now(), timeout);
         let mut partitions = self.partitions;

@@ -2,6 +2,7 @@
 
 use super::Producer;
 use crate::cluster::Cluster;
+use crate::config::keys::Concerns;
 use crate::config::{Acks, CompressionType, ConfigError, PartitionerKind, ProducerConfig, Settings};
 use crate::engine::partitioner::{BuiltIn, Partitioner};
 use crate::error::Result;
@@ -24,9 +25,12 @@ impl ProducerBuilder {
         ProducerBuilder { cluster, settings, fault: None, partitioner: None }
     }
 
-    /// Sets anything of a producer by its Kafka name, as `linger.ms`; it counts before the client's settings.
+    /// Sets anything of a producer by its Kafka name, as `linger.ms`; it counts before the client's settings. What all share
+    /// that the client makes, as `request.timeout.ms` or `client.id`, is refused: it is set on [`Client::builder`].
+    ///
+    /// [`Client::builder`]: crate::Client::builder
     pub fn set(mut self, key: &str, value: impl Into<String>) -> ProducerBuilder {
-        let outcome = self.settings.set(key, value).err();
+        let outcome = self.settings.set_for(Concerns::Producer, key, value.into()).err();
         self.fault = self.fault.or(outcome);
         self
     }
@@ -41,9 +45,10 @@ impl ProducerBuilder {
         self.set("acks", name)
     }
 
-    /// `linger.ms`: how long a batch that is not full waits for more records. Default: 5 ms.
+    /// `linger.ms`: how long a batch that is not full waits for more records. Default: 5 ms. Durations count to the
+    /// microsecond, rounded up; one beyond the setting's range is the nearest in it.
     pub fn linger(self, linger: Duration) -> ProducerBuilder {
-        self.set("linger.ms", linger.as_millis().to_string())
+        self.set_duration("linger.ms", linger)
     }
 
     /// `compression.type`. Default: [`CompressionType::None`].
@@ -54,7 +59,7 @@ impl ProducerBuilder {
     /// `delivery.timeout.ms`: how long a record may take from `send` to its acknowledgement, repetitions included.
     /// Default: 2 min.
     pub fn delivery_timeout(self, timeout: Duration) -> ProducerBuilder {
-        self.set("delivery.timeout.ms", timeout.as_millis().to_string())
+        self.set_duration("delivery.timeout.ms", timeout)
     }
 
     /// Chooses the partitions of records that name none, in place of `partitioner.class`. A closure will do.
@@ -74,9 +79,18 @@ impl ProducerBuilder {
         if let Some(fault) = self.fault {
             return Err(fault.into());
         }
+        self.settings.log(&[Concerns::Producer]);
         let config = ProducerConfig::from_settings(&self.settings)?;
         let partitioner = self.partitioner.unwrap_or_else(|| Arc::new(built_in(&config)));
         Producer::start(self.cluster, config, partitioner)
+    }
+}
+
+impl ProducerBuilder {
+    fn set_duration(mut self, key: &str, duration: Duration) -> ProducerBuilder {
+        let outcome = self.settings.set_duration(key, duration).err();
+        self.fault = self.fault.or(outcome);
+        self
     }
 }
 
