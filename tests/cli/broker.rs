@@ -88,11 +88,46 @@ fn the_authority_can_be_written_where_one_wants_it() {
 }
 
 #[test]
+fn it_sends_clients_to_where_it_is_told_to() {
+    let tool = Tool::bare();
+    for (option, advertised) in
+        [("kafka.test", "kafka.test:"), ("kafka.test:1234", "kafka.test:1234"), ("[::1]:1234", "[::1]:1234")]
+    {
+        let mut broker = tool.start(&format!("broker --listen 127.0.0.1:0 --advertise {option} -q"));
+        let server = settings(&broker, 1).remove(0);
+        let told = server.strip_prefix("bootstrap.servers=").unwrap();
+        assert!(told.starts_with(advertised), "{told}");
+        assert!(told.rsplit_once(':').unwrap().1.parse::<u16>().unwrap() > 0, "{told}");
+        broker.signal("INT");
+        assert_eq!(broker.end(), Some(0));
+    }
+}
+
+#[test]
+fn what_it_prints_is_read_back_whatever_is_in_it() {
+    let tool = Tool::bare();
+    let mut command = tool.command("broker --listen 127.0.0.1:0 --tls -q --ca-file");
+    command.args([r" c\a.pem", "--sasl", r" al\ice\u0 :wonder:land"]);
+    let mut broker = Running::start(&mut command);
+    fs::write(tool.folder().join("broker.properties"), settings(&broker, 5).join("\n")).unwrap();
+    tool.lines("-F broker.properties -X sasl.password=wonder:land topics", "");
+    broker.signal("INT");
+    assert_eq!(broker.end(), Some(0));
+}
+
+#[test]
 fn what_it_cannot_do_is_a_usage_error() {
     let tool = Tool::bare();
-    for arguments in
-        ["broker --partitions 0", "broker --sasl alice", "broker --sasl :x", "broker --ca-file x"]
-    {
+    for arguments in [
+        "broker --partitions 0",
+        "broker --sasl alice",
+        "broker --sasl :x",
+        "broker --ca-file x",
+        "broker --advertise :1",
+        "broker --advertise host:",
+        "broker --advertise host:0",
+        "broker --advertise [::1]x",
+    ] {
         let run = tool.run(arguments, "");
         assert_eq!(run.code, Some(2), "{arguments}: {}", run.stderr);
     }

@@ -72,6 +72,24 @@ fn the_end_is_that_of_all_partitions_empty_ones_too() {
 }
 
 #[test]
+fn what_was_fetched_behind_the_end_of_one_partition_does_not_starve_another() {
+    let (tool, topic) = (Tool::new(), topic());
+    let lines: Vec<String> = (0..2000).map(|number| format!("{number:04}{}", "x".repeat(996))).collect();
+    let produce = |partition: u32, time: u32, lines: &[String]| {
+        let options = format!("-p {partition} --timestamp {time} -X batch.size=16384");
+        tool.run(&format!("produce {topic} {options}"), lines.join("\n")).success();
+    };
+    produce(0, 1000, &lines[..1]);
+    produce(0, 2000, &lines);
+    produce(1, 1000, &lines);
+    // Both are read up to the time 2000, one of which is nearly at once there and has much more behind it.
+    let little =
+        "-X queued.max.messages.kbytes=64 -X fetch.max.bytes=65536 -X max.partition.fetch.bytes=16384";
+    let read = tool.lines(&format!("consume {topic} -p 0 -p 1 -o e@2000 {little}"), "");
+    assert_eq!(read.len(), 2001);
+}
+
+#[test]
 fn text_shows_keys_and_nulls_as_asked_for() {
     let (tool, topic) = (Tool::new(), topic());
     tool.run(&format!("produce {topic} -p 0 -K : -Z"), "k:v\ndeleted:\nno key\n").success();

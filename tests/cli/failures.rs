@@ -50,11 +50,30 @@ fn settings_come_from_the_command_line_the_environment_dotenv_and_a_file_in_this
     assert!(asked(&mut command).contains("file.invalid"));
     fs::write(tool.folder().join(".env"), format!("KAFKA_BOOTSTRAP_SERVERS={}\n", unknown("dotenv")))
         .unwrap();
-    assert!(asked(&mut command).contains("dotenv.invalid"));
+    let told = asked(&mut command);
+    assert!(told.contains("dotenv.invalid"), "{told}");
     command.env("KAFKA_BOOTSTRAP_SERVERS", unknown("environment"));
     assert!(asked(&mut command).contains("environment.invalid"));
     command.arg("-b").arg(unknown("option"));
     assert!(asked(&mut command).contains("option.invalid"));
+}
+
+#[test]
+fn a_file_that_is_overridden_is_remarked_on_by_names_alone() {
+    let tool = Tool::new();
+    fs::write(tool.folder().join("file"), "linger.ms=1\nacks=all\nsasl.password=marker\nclient.id=me\n")
+        .unwrap();
+    fs::write(tool.folder().join(".env"), "KAFKA_LINGER_MS=2\nKAFKA_ACKS=all\n").unwrap();
+    let run = |more: &str| {
+        let mut command = tool.command(&format!("topics -F file {more}"));
+        command.env("KAFKA_SASL_PASSWORD", "marker too");
+        crate::real::process::run(&mut command, b"", Duration::from_secs(60)).success().stderr
+    };
+    let told = run("");
+    assert_eq!(told, "ottla: the environment or a .env file goes before file in: linger.ms, sasl.password\n");
+    assert_eq!(run("-q"), "");
+    let told = run("-X linger.ms=3");
+    assert!(told.ends_with(" in: sasl.password\n"), "{told}");
 }
 
 #[test]
@@ -97,11 +116,39 @@ fn a_server_of_another_kind_is_recognised() {
 
 #[test]
 fn a_password_is_never_shown() {
-    let marker = "m4rk3r-p4ssw0rd";
-    let tool = Tool::new();
-    let mut command = tool.command("topics -vvv -X sasl.mechanism=PLAIN -X sasl.username=alice");
-    command.env("KAFKA_SASL_PASSWORD", marker).env("RUST_LOG", "trace");
-    let run = crate::real::process::run(&mut command, b"", Duration::from_secs(60));
-    assert!(run.stderr.contains("sasl.password"), "the settings are not logged: {}", run.stderr);
-    assert!(!run.stderr.contains(marker) && !run.text().contains(marker), "{}", run.stderr);
+    let (right, wrong) = ("m4rk3r-p4ssw0rd", "m4rk3r-wr0ng");
+    let tool = Tool::bare();
+    let broker = tool.start(&format!("broker --listen 127.0.0.1:0 --sasl alice:{right} -q"));
+    let server = broker.line();
+    for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
+        for (password, code) in [(right, 0), (wrong, 1)] {
+            let mut command = tool.command(&format!("topics -vvv -X {server} -X sasl.mechanism={mechanism}"));
+            command.env("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT").env("KAFKA_SASL_USERNAME", "alice");
+            command.env("KAFKA_SASL_PASSWORD", password).env("RUST_LOG", "trace");
+            let run = crate::real::process::run(&mut command, b"", Duration::from_secs(60));
+            assert_eq!(run.code, Some(code), "{}", run.stderr);
+            assert!(
+                run.stderr.contains("sasl.password = ***"),
+                "the settings are not logged: {}",
+                run.stderr
+            );
+            assert!(!run.stderr.contains("m4rk3r") && !run.text().contains("m4rk3r"), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_slip_of_the_pen_does_not_show_a_password_either() {
+    let tool = Tool::bare();
+    for arguments in [
+        "topics -X sasl.password:m4rk3r",
+        "topics -X sasl.password:m4rk3r==",
+        "topics -X m4rk3r",
+        "broker --sasl :m4rk3r",
+        "broker --sasl m4rk3r",
+    ] {
+        let run = tool.run(arguments, "");
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        assert!(run.stderr.contains(" is expected") && !run.stderr.contains("m4rk3r"), "{}", run.stderr);
+    }
 }

@@ -189,6 +189,28 @@ fn a_file_that_is_not_there_is_told_before_anything_is_sent() {
 }
 
 #[test]
+fn an_interruption_is_heard_while_a_record_waits_for_its_topic() {
+    let (tool, topic) = (Tool::new(), topic());
+    // Such a partition is waited for.
+    let mut running = tool.start(&format!("produce {topic} -p 99 -X max.block.ms=4000"));
+    running.input("one\ntwo\n");
+    std::thread::sleep(Duration::from_millis(1000));
+    let asked = Instant::now();
+    running.signal("INT");
+    assert!(running.complaint().contains("interrupt once more"), "it says nothing");
+    assert!(asked.elapsed() < Duration::from_secs(2), "heard after {:?}", asked.elapsed());
+    assert_eq!(running.end(), Some(130));
+
+    let mut running = tool.start(&format!("produce {topic} -p 99 -X max.block.ms=60000"));
+    running.input("one\n");
+    std::thread::sleep(Duration::from_millis(1000));
+    running.signal("INT");
+    assert!(running.complaint().contains("interrupt once more"), "it says nothing");
+    running.signal("INT");
+    assert_eq!(running.end(), Some(130));
+}
+
+#[test]
 fn an_interruption_sends_what_was_read() {
     let (tool, topic) = (Tool::new(), topic());
     // Nothing leaves by itself: a minute of linger.

@@ -17,12 +17,15 @@ pub(crate) struct Options {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     listen: String,
+    /// Where clients are told to connect to, if that is not where it listens; without a port the one listened on
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = address)]
+    advertise: Option<Address>,
     /// How many partitions a topic gets that is created without saying how many
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..))]
     partitions: i32,
     /// Let in only who knows this, by PLAIN or SCRAM; can be given again and again
-    #[arg(long, value_name = "USER:PASSWORD", value_parser = user)]
-    sasl: Vec<User>,
+    #[arg(long, value_name = "USER:PASSWORD")]
+    sasl: Vec<Login>,
     /// Encrypt with TLS, with a certificate of an authority made for the occasion
     #[arg(long)]
     tls: bool,
@@ -31,33 +34,61 @@ pub(crate) struct Options {
     ca_file: Option<PathBuf>,
 }
 
-/// Who may come in.
+/// Who may come in. Taken apart after clap, which repeats what it does not understand.
 #[derive(Clone)]
-struct User {
-    name: String,
-    password: String,
-}
+struct Login(String);
 
-impl std::fmt::Debug for User {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:***", self.name)
+impl Login {
+    fn parse(&self) -> Outcome<(&str, &str)> {
+        let parts =
+            self.0.split_once(':').filter(|(name, password)| !name.is_empty() && !password.is_empty());
+        parts.ok_or_else(|| Failure::usage("--sasl: USER:PASSWORD is expected"))
     }
 }
 
-fn user(text: &str) -> Result<User, String> {
-    match text.split_once(':') {
-        Some((name, password)) if !name.is_empty() && !password.is_empty() => {
-            Ok(User { name: name.to_owned(), password: password.to_owned() })
-        }
-        _ => Err("USER:PASSWORD is expected".to_owned()),
+impl From<String> for Login {
+    fn from(text: String) -> Login {
+        Login(text)
+    }
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A host, and a port or 0 for the one that is listened on.
+#[derive(Debug, Clone)]
+struct Address {
+    host: String,
+    port: u16,
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, if rest.is_empty() { Some("") } else { rest.strip_prefix(':') }),
+        None => text.split_once(':').map_or((text, Some("")), |(host, port)| (host, Some(port))),
+    };
+    let port = match port {
+        Some("") if !text.ends_with(':') => Some(0),
+        port => port.and_then(|port| port.parse().ok()).filter(|&port| port > 0),
+    };
+    match port {
+        Some(port) if !host.is_empty() => Ok(Address { host: host.to_owned(), port }),
+        _ => Err("HOST or HOST:PORT is expected".to_owned()),
     }
 }
 
 pub(crate) async fn run(connection: &connection::Options, options: Options) -> Outcome {
     let mut signals = Signals::listen();
+    let users = options.sasl.iter().map(Login::parse).collect::<Outcome<Vec<_>>>()?;
     let mut builder = Broker::builder().listen(&options.listen).partitions(options.partitions);
-    for User { name, password } in &options.sasl {
-        builder = builder.user(name, password);
+    if let Some(Address { host, port }) = options.advertise {
+        builder = builder.advertise(host, port);
+    }
+    for (name, password) in &users {
+        builder = builder.user(*name, *password);
     }
     if options.tls {
         builder = builder.tls();
@@ -67,7 +98,8 @@ pub(crate) async fn run(connection: &connection::Options, options: Options) -> O
         Some(pem) => Some(CaFile::write(options.ca_file, pem)?),
         None => None,
     };
-    output::print(&settings(&broker, ca_file.as_ref().map(|file| file.path.as_path()), &options.sasl))?;
+    let user = users.first().map(|(name, _)| *name);
+    output::print(&settings(&broker, ca_file.as_ref().map(|file| file.path.as_path()), user))?;
     if !connection.is_quiet() {
         eprintln!("All that it holds is in memory and gone with it. Ctrl-C ends it.");
     }
@@ -78,17 +110,36 @@ pub(crate) async fn run(connection: &connection::Options, options: Options) -> O
 }
 
 /// What a client has to set to reach it.
-fn settings(broker: &Broker, ca_file: Option<&Path>, users: &[User]) -> String {
+fn settings(broker: &Broker, ca_file: Option<&Path>, user: Option<&str>) -> String {
     let mut lines = vec![
         format!("bootstrap.servers={}", broker.bootstrap_servers()),
         format!("security.protocol={}", broker.security_protocol()),
     ];
-    lines.extend(ca_file.map(|path| format!("ssl.ca.location={}", path.display())));
-    if let Some(user) = users.first() {
+    lines.extend(ca_file.map(|path| format!("ssl.ca.location={}", escaped(&path.display().to_string()))));
+    if let Some(user) = user {
         lines.push("sasl.mechanism=SCRAM-SHA-256".to_owned());
-        lines.push(format!("sasl.username={}", user.name));
+        lines.push(format!("sasl.username={}", escaped(user)));
     }
     lines.join("\n")
+}
+
+/// A value as a `.properties` file has it: blanks at either end would not be part of it, nor `\` stand for itself.
+fn escaped(value: &str) -> String {
+    let inside = value.trim_matches(' ');
+    let start = value.len() - value.trim_start_matches(' ').len();
+    let end = value.len() - start - inside.len();
+    let mut out = "\\ ".repeat(start);
+    for c in inside.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\x0c' => out.push_str("\\f"),
+            c => out.push(c),
+        }
+    }
+    out + &"\\ ".repeat(end)
 }
 
 /// The authority's certificate for clients to read; a temporary file goes with the broker.

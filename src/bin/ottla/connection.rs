@@ -2,9 +2,9 @@
 
 use crate::failure::{Failure, Outcome};
 use ottla::Client;
-use ottla::config::Settings;
+use ottla::config::{Origin, Secret, Settings};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// Any setting by its Kafka name; can be given again and again
     #[arg(short = 'X', long = "set", global = true, value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// A .properties file of settings
+    /// A .properties file of settings; the environment and .env go before it
     #[arg(short = 'F', long = "file", global = true, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Say less: no progress, no remarks
@@ -35,8 +35,10 @@ impl Options {
             settings.add_file(file)?;
         }
         for pair in &self.settings {
-            let Some((key, value)) = pair.split_once('=') else {
-                return Err(Failure::usage(format!("-X {pair}: KEY=VALUE is expected")));
+            // What is no such pair is not repeated: there may be a password in it.
+            let Some((key, value)) = pair.split_once('=').filter(|(key, _)| could_be_a_key(key.trim()))
+            else {
+                return Err(Failure::usage("-X: KEY=VALUE is expected, as in -X acks=all"));
             };
             let key = key.trim();
             settings.set(key, value).map_err(|error| Failure::usage(format!("-X {key}: {error}")))?;
@@ -47,7 +49,19 @@ impl Options {
         if !settings.is_set("client.id") {
             settings.set("client.id", "ottla")?;
         }
+        if let Some(remark) =
+            self.file.as_ref().map(|file| overridden(file, &settings)).transpose()?.flatten()
+        {
+            self.remark(&remark);
+        }
         Ok(settings)
+    }
+
+    /// Says something that is worth knowing and no error.
+    fn remark(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("ottla: {text}");
+        }
     }
 
     /// A client that has reached the cluster.
@@ -81,6 +95,29 @@ impl Options {
             .with_ansi(std::io::stderr().is_terminal());
         if self.verbose == 0 { log.without_time().with_target(false).init() } else { log.init() }
     }
+}
+
+fn could_be_a_key(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+/// Which settings of a file do not count because the environment or a `.env` file has another value: who names a file may
+/// not think of those. Names only, for values may be secrets.
+fn overridden(file: &Path, settings: &Settings) -> Outcome<Option<String>> {
+    let in_file = Settings::from_file(file)?;
+    let is_lost = |key: &&str| {
+        let (there, here) = (settings.get_secret(key), in_file.get_secret(key));
+        let by_others = matches!(settings.origin(key), Origin::Environment { .. } | Origin::DotEnv { .. });
+        by_others && there.map(Secret::expose) != here.map(Secret::expose)
+    };
+    let described = in_file.describe();
+    let keys =
+        described.iter().filter(|setting| setting.origin != Origin::Default).map(|setting| setting.key);
+    let lost: Vec<&str> = keys.filter(is_lost).collect();
+    Ok((!lost.is_empty()).then(|| {
+        let (file, lost) = (file.display(), lost.join(", "));
+        format!("the environment or a .env file goes before {file} in: {lost}")
+    }))
 }
 
 /// A client that has reached the cluster.

@@ -8,6 +8,7 @@ mod broker;
 mod connection;
 mod consume;
 mod delimiter;
+mod ends;
 mod failure;
 mod output;
 mod produce;

@@ -7,6 +7,7 @@ mod format;
 mod position;
 mod range;
 
+use crate::ends::Ends;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -14,20 +15,16 @@ use crate::signals::Signals;
 use crate::{connection, delimiter};
 use format::Format;
 use ottla::config::{ConfigError, Settings};
-use ottla::{Batch, Consumer, task};
+use ottla::{Batch, Consumer};
 use position::Position;
 use range::Range;
 use std::future::poll_fn;
 use std::io::IsTerminal;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 /// The bytes of a delimiter; the path keeps clap from taking each byte for an argument of its own.
 type Delimiter = std::vec::Vec<u8>;
-
-/// How often to look whether the end was reached by something that no batch tells: control records, holes.
-const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -91,10 +88,7 @@ async fn read(connection: &connection::Options, options: &Options, output: &mut 
     let mut progress = Progress::new(connection.shows_progress() && !std::io::stdout().is_terminal(), None);
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 && !range.is_done() {
-        let Some(batch) = next(&mut consumer, output, range.has_end()).await? else {
-            range.look(&mut consumer)?;
-            continue;
-        };
+        let Some(batch) = next(&mut consumer, output, range.ends()).await? else { continue };
         let end = range.end_of(&batch);
         let (mut records, mut bytes) = (0, 0);
         for record in &batch {
@@ -109,16 +103,21 @@ async fn read(connection: &connection::Options, options: &Options, output: &mut 
             if options.unbuffered { output.flush()? } else { output.spill()? }
         }
         progress.add(records, u64::try_from(bytes).unwrap_or(u64::MAX));
-        range.passed(&batch, &mut consumer)?;
+        if let Some(ends) = range.ends() {
+            ends.passed(&batch, &mut consumer);
+        }
     }
     output.flush()?;
     progress.finish();
     Ok(())
 }
 
-/// The next batch. Before it waits it lets out what is there to be seen; `None` when it has waited for long enough to
-/// look at the positions.
-async fn next(consumer: &mut Consumer, output: &mut Output, has_end: bool) -> Outcome<Option<Batch>> {
+/// The next batch, or `None` after a while without one. Before it waits it lets out what is there to be seen.
+async fn next(
+    consumer: &mut Consumer,
+    output: &mut Output,
+    ends: Option<&mut Ends>,
+) -> Outcome<Option<Batch>> {
     let at_once = {
         let mut poll = pin!(consumer.poll());
         poll_fn(|cx| Poll::Ready(poll.as_mut().poll(cx))).await
@@ -127,11 +126,10 @@ async fn next(consumer: &mut Consumer, output: &mut Output, has_end: bool) -> Ou
         return Ok(batch?);
     }
     output.flush()?;
-    if !has_end {
-        return Ok(consumer.poll().await?);
+    match ends {
+        Some(ends) => ends.next(consumer).await,
+        None => Ok(consumer.poll().await?),
     }
-    let deadline = task::after(task::now(), LOOK);
-    Ok(task::until(deadline, consumer.poll()).await.transpose()?.flatten())
 }
 
 /// Fetches less ahead than a service would, unless somebody has said how much.

@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::position::{self, Extent, Position};
+use crate::ends::Ends;
 use crate::failure::{Failure, Outcome};
 use ottla::{Batch, Client, Consumer, Start, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(super) struct Range {
     starts: Vec<(TopicPartition, Start)>,
-    /// Where the partitions end that have not ended yet; `None` when they go on for ever.
-    ends: Option<BTreeMap<TopicPartition, i64>>,
+    /// `None` when it goes on for ever.
+    ends: Option<Ends>,
     remark: Option<String>,
 }
 
@@ -33,7 +34,8 @@ impl Range {
             starts.push((partition, Start::Offset(start)));
         }
         let has_end = options.exit || until.is_some();
-        Ok(Range { starts, ends: has_end.then_some(ends), remark: position::remark(from, &exact) })
+        let ends = has_end.then(|| Ends::new(ends));
+        Ok(Range { starts, ends, remark: position::remark(from, &exact) })
     }
 
     /// The partitions to read, each from where.
@@ -46,48 +48,18 @@ impl Range {
         self.remark.take().filter(|_| !is_quiet)
     }
 
-    pub(super) fn has_end(&self) -> bool {
-        self.ends.is_some()
+    /// Where it ends, if it does.
+    pub(super) fn ends(&mut self) -> Option<&mut Ends> {
+        self.ends.as_mut()
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.ends.as_ref().is_some_and(BTreeMap::is_empty)
+        self.ends.as_ref().is_some_and(Ends::are_reached)
     }
 
     /// The offset that nothing of this batch is to be printed from.
     pub(super) fn end_of(&self, batch: &Batch) -> i64 {
-        match &self.ends {
-            None => i64::MAX,
-            // What is not there any more has ended.
-            Some(ends) => ends.get(batch.topic_partition()).copied().unwrap_or(0),
-        }
-    }
-
-    /// A batch is done: perhaps its partition is, too.
-    pub(super) fn passed(&mut self, batch: &Batch, consumer: &mut Consumer) -> Outcome {
-        let partition = batch.topic_partition();
-        let Some(ends) = &mut self.ends else { return Ok(()) };
-        if ends.get(partition).is_some_and(|end| batch.next_offset() >= *end) {
-            ends.remove(partition);
-            consumer.pause(partition)?;
-        }
-        Ok(())
-    }
-
-    /// Looks whether partitions have ended with something that is no record: control batches, holes of compaction.
-    pub(super) fn look(&mut self, consumer: &mut Consumer) -> Outcome {
-        let Some(ends) = &mut self.ends else { return Ok(()) };
-        let mut ended = Vec::new();
-        for (partition, end) in ends.iter() {
-            if consumer.position(partition)?.is_some_and(|position| position >= *end) {
-                ended.push(partition.clone());
-            }
-        }
-        for partition in ended {
-            ends.remove(&partition);
-            consumer.pause(&partition)?;
-        }
-        Ok(())
+        self.ends.as_ref().map_or(i64::MAX, |ends| ends.of(batch.topic_partition()))
     }
 }
 

@@ -22,6 +22,7 @@ use ottla::{Error, ErrorKind, Producer};
 use report::{Kind, Place, Reports};
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::pin::pin;
 use window::Window;
 
 /// The bytes of a delimiter; the path keeps clap from taking each byte for an argument of its own.
@@ -95,6 +96,8 @@ pub(crate) async fn run(connection: &connection::Options, options: Options) -> O
         limit,
         left: options.count.unwrap_or(u64::MAX),
         place: Place::default(),
+        signals: Signals::listen(),
+        signal: None,
     };
     session.run(input).await
 }
@@ -121,6 +124,9 @@ struct Session {
     left: u64,
     /// The line at hand.
     place: Place,
+    signals: Signals,
+    /// The signal that asked for an end, if one did.
+    signal: Option<u8>,
 }
 
 /// Why no more lines are taken.
@@ -128,8 +134,6 @@ struct Session {
 enum End {
     /// There are none, or enough were sent.
     Done,
-    /// A signal asked for it.
-    Signal(u8),
     /// What failed would fail for the next line as well.
     Broken,
 }
@@ -142,27 +146,27 @@ impl Session {
         self.window.drain().await;
         let mut reports = self.window.into_reports();
         reports.finish();
-        match end {
-            End::Signal(number) => Err(Failure::Signal(number)),
-            End::Broken => {
+        match (end, self.signal) {
+            // What failed was told line by line.
+            (_, Some(number)) => Err(Failure::Signal(number)),
+            (End::Broken, _) => {
                 Err(Failure::failed(format!("{}; the rest of the input was not sent", reports.verdict())))
             }
-            End::Done if reports.failed() > 0 => Err(Failure::failed(reports.verdict())),
-            End::Done => Ok(flushed?),
+            (End::Done, _) if reports.failed() > 0 => Err(Failure::failed(reports.verdict())),
+            (End::Done, _) => Ok(flushed?),
         }
     }
 
     /// Takes lines until there is a reason to take no more.
     async fn take(&mut self, mut input: Input) -> End {
-        let mut signals = Signals::listen();
-        let mut signal = None;
         while !self.window.is_broken() {
+            if self.signal.is_some() {
+                input.stop();
+            }
             let piece = tokio::select! {
                 biased;
-                number = signals.received(), if signal.is_none() => {
-                    signal = Some(number);
-                    input.stop();
-                    self.window.reports().say("sending what was read; interrupt once more to give that up");
+                number = self.signals.received(), if self.signal.is_none() => {
+                    hear(&mut self.signal, number, self.window.reports());
                     continue;
                 }
                 piece = input.next() => piece,
@@ -170,7 +174,7 @@ impl Session {
             };
             let end = match piece {
                 Some(piece) => self.take_piece(piece).await,
-                None => Some(signal.map_or(End::Done, End::Signal)),
+                None => Some(End::Done),
             };
             if let Some(end) = end {
                 return end;
@@ -219,10 +223,32 @@ impl Session {
                 return None;
             }
         };
-        match self.producer.send(record).await {
+        let outcome = {
+            // It may wait for long: for the topic, or for room.
+            let mut sending = pin!(self.producer.send(record));
+            loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut sending => break outcome,
+                    number = self.signals.received(), if self.signal.is_none() => {
+                        hear(&mut self.signal, number, self.window.reports());
+                    }
+                }
+            }
+        };
+        match outcome {
             Ok(delivery) => {
                 self.left -= 1;
-                self.window.push(self.place, delivery).await;
+                self.window.push(self.place, delivery);
+                while self.window.is_full() {
+                    tokio::select! {
+                        biased;
+                        () = self.window.settle_one() => {}
+                        number = self.signals.received(), if self.signal.is_none() => {
+                            hear(&mut self.signal, number, self.window.reports());
+                        }
+                    }
+                }
                 (self.left == 0).then_some(End::Done)
             }
             Err(error) => {
@@ -231,4 +257,10 @@ impl Session {
             }
         }
     }
+}
+
+/// Takes note of the first signal, and says what becomes of it.
+fn hear(heard: &mut Option<u8>, number: u8, reports: &Reports) {
+    *heard = Some(number);
+    reports.say("sending what was read; interrupt once more to give that up");
 }

@@ -22,12 +22,9 @@ impl Window {
         Window { waiting: VecDeque::new(), reports, is_broken: false }
     }
 
-    /// Adds a delivery, and waits for the oldest if there are too many.
-    pub(super) async fn push(&mut self, place: Place, delivery: Delivery) {
+    /// Adds a delivery. When it [is full](Self::is_full) then, the oldest is to be settled.
+    pub(super) fn push(&mut self, place: Place, delivery: Delivery) {
         self.waiting.push_back((place, delivery));
-        if self.waiting.len() >= LIMIT {
-            self.settle_one().await;
-        }
         if self.waiting.len().is_multiple_of(SWEEP) {
             self.sweep();
         }
@@ -73,6 +70,10 @@ impl Window {
                 self.reports.refused(place, &error);
             }
         }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= LIMIT
     }
 
     pub(super) fn is_empty(&self) -> bool {

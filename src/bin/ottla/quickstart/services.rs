@@ -2,13 +2,10 @@
 
 use super::orders::{Event, Order, What};
 use super::place::Place;
+use crate::ends::Ends;
 use crate::failure::{Failure, Outcome};
-use ottla::{Batch, Delivered, Record, Start, task};
+use ottla::{Batch, Delivered, Record, Start};
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// How often to look whether the end was reached by something that no batch tells: holes, records of transactions.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Publishes events as an order service would: keyed by the order, and not waiting for one before the next.
 pub(super) async fn publish(place: &Place, topic: &str, events: &[Event]) -> Outcome<Vec<Delivered>> {
@@ -115,15 +112,13 @@ pub(super) async fn replay(place: &Place, run: &str) -> Outcome<Replay> {
     let (client, partitions) = (place.client().await?, place.partitions());
     let starts = partitions.iter().map(|partition| (partition.clone(), Start::Beginning));
     let mut consumer = client.consumer().set("auto.offset.reset", "earliest").assign(starts).build().await?;
-    let mut left = consumer.end_offsets(&partitions).await?;
+    let mut ends = Ends::new(consumer.end_offsets(&partitions).await?);
     let mut replay = Replay::default();
-    while !left.is_empty() {
-        let looks_again = task::after(task::now(), LOOK);
-        if let Some(Some(batch)) = task::until(looks_again, consumer.poll()).await.transpose()? {
+    while !ends.are_reached() {
+        if let Some(batch) = ends.next(&mut consumer).await? {
             replay.take(&batch, run)?;
+            ends.passed(&batch, &mut consumer);
         }
-        let is_before = |position: Option<i64>, end| position.is_none_or(|position| position < end);
-        left.retain(|partition, end| consumer.position(partition).is_ok_and(|at| is_before(at, *end)));
     }
     Ok(replay)
 }
