@@ -71,12 +71,25 @@ need_nightly() {
     rustup toolchain list | grep -q '^nightly' || rustup --quiet toolchain install nightly --profile minimal
 }
 
-# Starts a real Kafka that ends with this script, and sets $KAFKA to its environment file; fails where there is none.
+# What a real Kafka and the clients beside ours need, each with Debian's package of it.
+kafka_needs=(java:default-jre-headless mvn:maven openssl:openssl kcat:kcat setpriv:util-linux flock:util-linux)
+
+# Whether there is all of that; with CI=true it is fetched. Else $kafka_lacks says what is missing.
+can_start_kafka() {
+    local need
+    kafka_lacks=
+    for need in "${kafka_needs[@]}"; do
+        if [ "${CI:-}" = true ]; then
+            need_command "${need%%:*}" "${need##*:}"
+        elif ! command -v "${need%%:*}" >/dev/null; then
+            kafka_lacks+=" ${need%%:*}"
+        fi
+    done
+    [ -z "$kafka_lacks" ]
+}
+
+# Starts a real Kafka that ends with this script; `await_kafka` then sets $KAFKA to its environment file.
 start_kafka() {
-    need_command openssl openssl
-    need_command kcat kcat
-    need_command java default-jre-headless
-    need_command mvn maven
     kafka_dir=$(mktemp -d "${TMPDIR:-/tmp}/ottla-gate.XXXXXX")
     # Substituted, so that it does not hold the writing end of its own input.
     exec 9> >(trap 'rm -rf "$kafka_dir"' EXIT; tests/kafka/run --dir "$kafka_dir" "$@" >"$kafka_dir/said" 2>&1)

@@ -3,6 +3,7 @@
 //!
 //! A failure prints the smallest message that shows it; `PROPTEST_RNG_SEED` replays a run.
 
+use crate::support::cases::cases;
 use crate::support::codec::{Subject, subjects};
 use crate::support::generate;
 use crate::support::reader::interpreter::{decode, encode};
@@ -20,7 +21,7 @@ fn what_the_interpreter_writes_passes_through_the_codec() {
     for subject in subjects(&book) {
         for version in subject.message.versions.iter() {
             let mut runner =
-                TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(CASES) });
+                TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases(CASES)) });
             runner
                 .run(&generate::message(subject.message, version), |value| {
                     passes_through(subject, version, &value)

@@ -9,6 +9,9 @@
     reason = "tests"
 )]
 
+#[path = "../support/cases.rs"]
+#[allow(unreachable_pub, reason = "shared by several test binaries")]
+mod cases;
 mod damage;
 mod java;
 mod kafka_protocol;

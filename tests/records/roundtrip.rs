@@ -8,6 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::cases::cases;
 use super::support::{self, Plain, batch, codecs, only_batch, plain};
 
 fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -31,7 +32,7 @@ fn stamp() -> impl Strategy<Value = Stamp> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(cases(64)))]
 
     #[test]
     fn records_come_back_through_every_codec(records in vec(record(), 1..100), stamp in stamp()) {

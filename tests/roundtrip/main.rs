@@ -18,6 +18,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use support::cases::cases;
 use support::codec::{Subject, subjects};
 use support::reader::interpreter::encode;
 use support::reader::{Book, Value};
@@ -39,7 +40,8 @@ fn run<S: Strategy>(
     values: S,
     test: impl Fn(S::Value) -> Result<(), TestCaseError>,
 ) {
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(CASES) });
+    let mut runner =
+        TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases(CASES)) });
     runner.run(&values, test).unwrap_or_else(|error| panic!("{} version {version}: {error}", subject.name()));
 }
 

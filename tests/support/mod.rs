@@ -7,6 +7,7 @@
     reason = "shared by several test binaries, each of which uses a part"
 )]
 
+pub mod cases;
 pub mod codec;
 pub mod generate;
 pub mod kafka;

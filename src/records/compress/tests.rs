@@ -306,8 +306,6 @@ fn zstd_names_the_feature_that_brings_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     #[test]
     fn damaged_data_is_bounded_and_harmless(
         len in 0usize..3000,
