@@ -1,18 +1,10 @@
 //! Brokers that cannot or must not be connected to: each a clear error in bounded time, and no storm of connections.
 
 use crate::door::{Behind, Door};
-use crate::real::kafka::RealKafka;
+use crate::secure;
+use ottla::config::SecurityProtocol;
 use ottla::{Client, ClientBuilder, Error, ErrorKind};
 use std::time::{Duration, Instant};
-
-/// How the client of a case is made; the case adds what is wrong with it.
-fn secure(kafka: &RealKafka, bootstrap: &str) -> ClientBuilder {
-    Client::builder()
-        .bootstrap(bootstrap)
-        .set("security.protocol", "SASL_SSL")
-        .sasl("PLAIN", kafka.user(), kafka.password())
-        .ca_file(kafka.ca().to_str().unwrap())
-}
 
 /// Why `builder` does not connect, which it must say within `limit`.
 async fn refusal(builder: ClientBuilder, limit: Duration) -> Error {
@@ -36,6 +28,7 @@ async fn certificates_that_do_not_hold_are_refused_with_the_reason() {
         ("expired", ["certificate expired on 2021-01-01 00:00 UTC", "renew"]),
         ("not_yet_valid", ["not valid before 2090-01-01", "clock"]),
         ("wrong_host", ["is not for localhost, only for kafka.invalid", "subjectAltName"]),
+        ("wrong_host", ["localhost:", "advertised.listeners"]),
         ("other_ca", ["a certificate authority that this client does not trust", "ssl.ca.location"]),
     ] {
         let error = refusal(secure(kafka, kafka.fact(listener)), Duration::from_secs(5)).await;
@@ -87,13 +80,26 @@ async fn peers_of_another_kind_are_named() {
 
     // TLS towards a plaintext listener, and the other way round.
     let error = refusal(quick(secure(kafka, kafka.plaintext())), limit).await;
-    assert!(error.to_string().contains("is this a plaintext port?"), "{error}");
+    assert_told(
+        &error,
+        ErrorKind::Timeout,
+        &["127.0.0.1:", "is this a plaintext port?", "security.protocol"],
+    );
     let error = refusal(plain(kafka.sasl_ssl()), limit).await;
     assert!(error.to_string().contains("TLS"), "{error}");
 
     // Without SASL towards a listener that wants it.
     let error = refusal(plain(kafka.sasl_plaintext()), limit).await;
     assert!(error.to_string().contains("security.protocol"), "{error}");
+}
+
+#[tokio::test]
+async fn a_web_server_is_recognised_over_tls() {
+    let http = Door::to(Behind::Says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
+    let builder = Client::builder().bootstrap(http.address()).security_protocol(SecurityProtocol::Ssl);
+    let builder = builder.ca_pem(include_str!("../data/tls/ca.pem"));
+    let error = refusal(builder, Duration::from_secs(20)).await;
+    assert_told(&error, ErrorKind::Tls, &[&http.address(), "an HTTP server answers there"]);
 }
 
 #[tokio::test]
@@ -107,7 +113,8 @@ async fn nobody_there_and_silence_end_in_time() {
         |bootstrap: &str| Client::builder().bootstrap(bootstrap).connection_timeout(Duration::from_secs(1));
     let limit = Duration::from_secs(6);
     let error = refusal(quick(&closed), limit).await;
-    assert_told(&error, ErrorKind::Timeout, &[&closed, "nothing listens there"]);
+    let words = [closed.as_str(), "nothing listens there", "Connection refused", "is the broker up"];
+    assert_told(&error, ErrorKind::Timeout, &words);
     let error = refusal(quick(&silent.address()), limit).await;
     assert_told(&error, ErrorKind::Timeout, &[&silent.address(), "did not answer in time"]);
     let error = refusal(

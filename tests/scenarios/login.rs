@@ -46,15 +46,21 @@ async fn refusal(builder: ClientBuilder) -> Error {
 #[tokio::test]
 async fn passwords_by_every_mechanism_with_and_without_tls() {
     let kafka = real_kafka!();
+    let password = kafka.fact("password_unicode");
     for mechanism in PASSWORD_MECHANISMS {
-        works(over_tls(kafka).sasl(mechanism, kafka.user(), kafka.password())).await;
-        works(unencrypted(kafka.sasl_plaintext()).sasl(mechanism, kafka.user(), kafka.password())).await;
+        // Kafka hashes a password's UTF-8 bytes as they are, and so do we; names are another matter, see below.
+        let user = if mechanism == "PLAIN" { "user_unicode" } else { "user_scram_unicode" };
+        for (user, password) in [(kafka.user(), kafka.password()), (kafka.fact(user), password)] {
+            works(over_tls(kafka).sasl(mechanism, user, password)).await;
+            works(unencrypted(kafka.sasl_plaintext()).sasl(mechanism, user, password)).await;
+        }
     }
-    let (user, password) = (kafka.fact("user_unicode"), kafka.fact("password_unicode"));
-    works(over_tls(kafka).sasl("PLAIN", user, password)).await;
     // Kafka's own SCRAM takes no such user name, whatever the password: that is told.
-    let error = refusal(over_tls(kafka).sasl("SCRAM-SHA-512", user, password)).await;
-    assert!(error.to_string().contains("user names of ASCII characters only"), "{error}");
+    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let error = refusal(over_tls(kafka).sasl(mechanism, kafka.fact("user_unicode"), password)).await;
+        assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+        assert!(error.to_string().contains("user names of ASCII characters only"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -70,6 +76,7 @@ async fn a_wrong_password_is_a_fatal_error_that_says_so() {
             assert!(error.is_fatal() && !error.is_retriable(), "{told}");
             assert!(told.contains(mechanism) && told.contains("SASL_AUTHENTICATION_FAILED"), "{told}");
             assert!(told.contains("check sasl.username and sasl.password"), "{told}");
+            assert!(told.contains("localhost:"), "{told}");
         }
     }
 }
@@ -114,6 +121,19 @@ fn token_until(exp: &str) -> String {
     let encode = |json: &str| base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(json);
     let claims = format!("{{\"sub\":\"alice\",\"iat\":1700000000,\"exp\":{exp}}}");
     format!("{}.{}.", encode("{\"alg\":\"none\"}"), encode(&claims))
+}
+
+#[tokio::test]
+async fn one_token_that_is_set_lets_its_subject_in_or_is_refused_with_the_status() {
+    let kafka = real_kafka!();
+    let with = |token: &str| {
+        over_tls(kafka).set("sasl.mechanism", "OAUTHBEARER").set("sasl.oauthbearer.token", token)
+    };
+    works(with(&token_until("4000000000"))).await;
+    let error = refusal(with("eyJhbGciOiJub25lIn0.e30.")).await;
+    assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    let told = error.to_string();
+    assert!(told.contains("OAUTHBEARER") && told.contains("invalid_token"), "{told}");
 }
 
 #[tokio::test]
@@ -271,13 +291,16 @@ async fn a_client_certificate_is_shown_where_it_is_wanted() {
     let error = refusal(encrypted().key_password("wrong")).await;
     assert!(error.to_string().contains("ssl.key.password does not decrypt the private key"), "{error}");
     let error = refusal(encrypted()).await;
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(error.to_string().contains("set ssl.key.password"), "{error}");
 
     let error = refusal(mutual()).await;
     let told = error.to_string();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{told}");
     assert!(told.contains("the broker wants a client certificate: set ssl.certificate.location"), "{told}");
     let other = mutual().client_certificate_files(path("other-client.pem"), path("other-client.key"));
     let error = refusal(other).await;
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
     assert!(error.to_string().contains("refuses the client's certificate"), "{error}");
     let mixed = mutual().client_certificate_files(path("client.pem"), path("other-client.key"));
     assert_eq!(refusal(mixed).await.kind(), ErrorKind::Config);

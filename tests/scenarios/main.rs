@@ -19,7 +19,8 @@ mod login;
 mod outage;
 mod records;
 
-use ottla::{Client, Consumer, Start, TopicPartition};
+use ottla::config::SecurityProtocol;
+use ottla::{Client, ClientBuilder, Consumer, Start, TopicPartition};
 use real::kafka::RealKafka;
 use std::time::Duration;
 
@@ -28,14 +29,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A client over SASL_SSL with PLAIN, as users of managed clusters have it.
 async fn client(kafka: &RealKafka) -> Client {
+    secure(kafka, kafka.sasl_ssl()).connect().await.unwrap()
+}
+
+/// The same towards another listener, or not quite the same.
+fn secure(kafka: &RealKafka, bootstrap: &str) -> ClientBuilder {
     Client::builder()
-        .bootstrap(kafka.sasl_ssl())
-        .set("security.protocol", "SASL_SSL")
+        .bootstrap(bootstrap)
+        .security_protocol(SecurityProtocol::SaslSsl)
         .sasl("PLAIN", kafka.user(), kafka.password())
         .ca_file(kafka.ca().to_str().unwrap())
-        .connect()
-        .await
-        .unwrap()
 }
 
 /// What one record says, owned.

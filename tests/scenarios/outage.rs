@@ -1,7 +1,7 @@
 //! A broker that dies and comes back, under a producer and a consumer that know nothing of it.
 
 use crate::real::{self, kafka, kafka::RealKafka};
-use crate::{LIMIT, client, reader, take};
+use crate::{LIMIT, client, reader, secure, take};
 use ottla::{ErrorKind, NewTopic, Record, Start};
 use std::time::{Duration, Instant};
 
@@ -50,15 +50,11 @@ async fn a_broker_killed_and_started_again_loses_duplicates_and_reorders_nothing
 #[tokio::test]
 async fn records_fail_in_time_when_the_broker_stays_away_and_close_is_bounded() {
     let Some(kafka) = RealKafka::start(&[]) else { return real::skip("no Java or Maven") };
-    let client = client(&kafka).await;
+    let client = secure(&kafka, kafka.sasl_ssl()).request_timeout(Duration::from_secs(2));
+    let client = client.connect().await.unwrap();
     let topic = kafka::unique("away");
-    let patient = client
-        .producer()
-        .set("delivery.timeout.ms", "4000")
-        .set("request.timeout.ms", "2000")
-        .set("linger.ms", "0")
-        .build()
-        .unwrap();
+    let patient =
+        client.producer().delivery_timeout(Duration::from_secs(4)).set("linger.ms", "0").build().unwrap();
     patient.send(Record::to(topic.as_str()).value("before")).await.unwrap().await.unwrap();
     kafka.command("kill 1");
     let began = Instant::now();
