@@ -61,19 +61,22 @@ fn settings_come_from_the_command_line_the_environment_dotenv_and_a_file_in_this
 #[test]
 fn a_file_that_is_overridden_is_remarked_on_by_names_alone() {
     let tool = Tool::new();
-    fs::write(tool.folder().join("file"), "linger.ms=1\nacks=all\nsasl.password=marker\nclient.id=me\n")
+    fs::write(tool.folder().join("file"), "linger.ms=1\nacks=all\nssl.key.password=marker\nclient.id=me\n")
         .unwrap();
     fs::write(tool.folder().join(".env"), "KAFKA_LINGER_MS=2\nKAFKA_ACKS=all\n").unwrap();
     let run = |more: &str| {
         let mut command = tool.command(&format!("topics -F file {more}"));
-        command.env("KAFKA_SASL_PASSWORD", "marker too");
+        command.env("KAFKA_SSL_KEY_PASSWORD", "marker too");
         crate::real::process::run(&mut command, b"", Duration::from_secs(60)).success().stderr
     };
     let told = run("");
-    assert_eq!(told, "ottla: the environment or a .env file goes before file in: linger.ms, sasl.password\n");
+    assert_eq!(
+        told,
+        "ottla: the environment or a .env file goes before file in: ssl.key.password, linger.ms\n"
+    );
     assert_eq!(run("-q"), "");
     let told = run("-X linger.ms=3");
-    assert!(told.ends_with(" in: sasl.password\n"), "{told}");
+    assert!(told.ends_with(" in: ssl.key.password\n"), "{told}");
 }
 
 #[test]
