@@ -74,19 +74,22 @@ fn the_end_is_that_of_all_partitions_empty_ones_too() {
 #[test]
 fn what_was_fetched_behind_the_end_of_one_partition_does_not_starve_another() {
     let (tool, topic) = (Tool::new(), topic());
-    let lines: Vec<String> = (0..2000).map(|number| format!("{number:04}{}", "x".repeat(996))).collect();
-    let produce = |partition: u32, time: u32, lines: &[String]| {
-        let options = format!("-p {partition} --timestamp {time} -X batch.size=16384");
+    let lines: Vec<String> = (0..1000).map(|number| format!("{number:04}{}", "x".repeat(996))).collect();
+    let produce = |partition: u32, time: u32, lines: &[String], size: u32| {
+        let options = format!("-p {partition} --timestamp {time} -X linger.ms=100 -X batch.size={size}");
         tool.run(&format!("produce {topic} {options}"), lines.join("\n")).success();
     };
-    produce(0, 1000, &lines[..1]);
-    produce(0, 2000, &lines);
-    produce(1, 1000, &lines);
-    // Both are read up to the time 2000, one of which is nearly at once there and has much more behind it.
-    let little =
-        "-X queued.max.messages.kbytes=64 -X fetch.max.bytes=65536 -X max.partition.fetch.bytes=16384";
-    let read = tool.lines(&format!("consume {topic} -p 0 -p 1 -o e@2000 {little}"), "");
-    assert_eq!(read.len(), 2001);
+    // Five partitions reach their end, the time 2000, with the first record; each batch behind it is more than may be queued.
+    for partition in 0..5 {
+        produce(partition, 1000, &lines[..1], 1000);
+        produce(partition, 2000, &lines[1..200], 200_000);
+    }
+    produce(5, 1000, &lines, 50_000);
+    // Which partition comes first is left to chance.
+    for _ in 0..10 {
+        let read = tool.lines(&format!("consume {topic} -o e@2000 -X queued.max.messages.kbytes=64"), "");
+        assert_eq!(read.len(), 1005);
+    }
 }
 
 #[test]
