@@ -230,10 +230,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) async fn run(shared: Arc<Shared>) {
     let Shared { config, metadata, .. } = &*shared;
     let backoff = Backoff { base: config.retry_backoff, max: config.retry_backoff_max };
+    let mut too_old = task::after(task::now(), config.metadata_max_age);
     let mut in_vain = 0u32;
     let mut failing_since = None;
     loop {
-        task::until(task::after(task::now(), config.metadata_max_age), metadata.wanted()).await;
+        task::until(too_old, metadata.wanted()).await;
         let begun = task::now();
         let outcome = refresh(&shared, failing_since).await;
         in_vain = if matches!(outcome, Ok(true)) { 0 } else { in_vain.saturating_add(1) };
@@ -250,8 +251,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
         });
         let pause = backoff.after(in_vain.max(1), &mut task::rng()).max(LEAST_PAUSE);
         task::sleep_until(task::after(begun, pause)).await;
+        too_old = task::after(begun, config.metadata_max_age);
         // Who asks after a longer silence has another reason to.
-        if task::until(task::after(begun, backoff.max.saturating_mul(2)), metadata.wanted()).await.is_none() {
+        let silence = task::after(begun, backoff.max.saturating_mul(2));
+        if task::until(silence.min(too_old), metadata.wanted()).await.is_none() {
             in_vain = 0;
         }
     }

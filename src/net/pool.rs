@@ -169,7 +169,7 @@ impl Pool {
                 self.lost.store(true, Ordering::Relaxed);
             }
             let attempt = Attempt::start(&self.connector, peer, pace);
-            stage = attempt.stage(pace);
+            stage = attempt.begun();
             lines.insert(line, attempt);
         }
         Ok((stage, Arc::clone(pace)))

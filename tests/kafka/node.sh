@@ -85,6 +85,8 @@ num.network.threads=2
 # How long a killed broker counts as alive, and keeps its successor waiting (9 s by default).
 broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
+# How long a follower pauses that asks a new leader too early: nothing can be acknowledged meanwhile (1 s by default).
+replica.fetch.backoff.ms=100
 num.io.threads=4
 default.replication.factor=$copies
 min.insync.replicas=$((copies > 1 ? 2 : 1))

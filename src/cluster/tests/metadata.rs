@@ -144,6 +144,24 @@ async fn names_that_no_topic_can_have_spoil_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_view_grows_older_than_metadata_max_age() {
+    for max_age_ms in [400, 1_500, 3_000, 30_000] {
+        let _seed = simulate(5);
+        let net = MemNet::new(5);
+        let a = Scripted::new(&net, "a", 9092, one().script());
+        let max_age = max_age_ms * MS;
+        let _cluster = cluster(&net, "a:9092", &[("metadata.max.age.ms", &max_age_ms.to_string())]);
+        pass(20 * max_age + 100 * MS).await;
+        let times = a.times(ApiKey::METADATA);
+        assert!((19..=21).contains(&times.len()), "{} requests in 20 times {max_age:?}", times.len());
+        for pair in times.windows(2) {
+            let age = pair[1] - pair[0];
+            assert!(age >= max_age - 20 * MS && age <= max_age + 20 * MS, "{age:?}, not {max_age:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_asked_for_in_vain_is_asked_for_about_once_a_second() {
     let _seed = simulate(4);
     let net = MemNet::new(4);

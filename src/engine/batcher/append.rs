@@ -122,7 +122,8 @@ impl<C: Divide> Batcher<C> {
         let full_len = topic.full_len;
         let room = self.limits.buffer_memory.saturating_sub(self.held);
         let mut opened = false;
-        let added = match lane.append(&record, full_len, room)? {
+        let is_open = lane.queue.back().is_some_and(|last| !last.is_stale(&self.limits, now));
+        let added = match is_open.then(|| lane.append(&record, full_len, room)).transpose()?.flatten() {
             Some(added) => added,
             None => {
                 let (builder, added) = record.first_of_batch(lane.usual_len, full_len, room)?;
@@ -139,6 +140,7 @@ impl<C: Divide> Batcher<C> {
         };
         if let Some(batch) = lane.queue.back_mut() {
             batch.records = added.index.saturating_add(1);
+            batch.newest = now;
             batch.charge = batch.charge.saturating_add(added.memory);
         }
         topic.spread.appended(partition, added.bytes);
@@ -291,6 +293,7 @@ impl<C> Batch<C> {
             stamp: None,
             ordinal: 0,
             created: now,
+            newest: now,
             not_before: now,
             failures: 0,
             attempts: 0,

@@ -142,7 +142,7 @@ impl<C: Divide> Batcher<C> {
                 route: Route::Leader,
                 attempt: batch.failures,
                 now,
-                deadline: after(batch.created, self.limits.delivery_timeout),
+                deadline: batch.expiry(&self.limits),
             },
             rng,
         );

@@ -6,7 +6,7 @@ use crate::error::{Error, Sent};
 use crate::messages::{BrokerId, LeaderEpoch};
 use crate::records::{BatchBuilder, ClosedBatch, SealedBatch, Stamp};
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The place of a batch among all: batches of a partition are sent, repeated and numbered in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,11 @@ pub(super) struct Lane<C> {
     pub(super) usual_len: usize,
 }
 
+/// How long a batch takes records while it cannot be sent, if it does not linger for longer: this, or [`OPEN_SHARE`] of
+/// the time that a record has. Its first records may fail so much too late, so that its last ones do not fail too early.
+const OPEN_AT_MOST: Duration = Duration::from_secs(1);
+const OPEN_SHARE: u32 = 12;
+
 /// A batch and what its records share.
 #[derive(Debug)]
 pub(super) struct Batch<C> {
@@ -56,8 +61,10 @@ pub(super) struct Batch<C> {
     pub(super) stamp: Option<Stamp>,
     /// How many batches of the partition had been numbered before it was.
     pub(super) ordinal: u64,
-    /// When its first record was appended: `delivery.timeout.ms` counts from then.
+    /// When its first record was appended: it lingers from then.
     pub(super) created: Instant,
+    /// When its last record was appended: `delivery.timeout.ms` counts from then, so that none of its records fails early.
+    pub(super) newest: Instant,
     /// The pause before the next attempt ends.
     pub(super) not_before: Instant,
     /// Attempts that failed, whatever failed; for the back-off.
@@ -107,7 +114,18 @@ impl Content {
 impl<C> Batch<C> {
     /// Whether it is too old for another attempt.
     pub(super) fn is_expired(&self, limits: &Limits, now: Instant) -> bool {
-        now >= after(self.created, limits.delivery_timeout)
+        now >= self.expiry(limits)
+    }
+
+    /// When it is too old for another attempt.
+    pub(super) fn expiry(&self, limits: &Limits) -> Instant {
+        after(self.newest, limits.delivery_timeout)
+    }
+
+    /// Whether it is open for so long that it takes no more records.
+    pub(super) fn is_stale(&self, limits: &Limits, now: Instant) -> bool {
+        let open_for = OPEN_AT_MOST.min(limits.delivery_timeout / OPEN_SHARE).max(limits.linger);
+        now.saturating_duration_since(self.created) > open_for
     }
 }
 

@@ -54,7 +54,8 @@ pub struct Limits {
     pub buffer_memory: usize,
     /// `linger.ms`: how long a batch that is not full waits for more.
     pub linger: Duration,
-    /// `delivery.timeout.ms`: how long a batch may wait to be sent (again), counted from its first record.
+    /// `delivery.timeout.ms`: how long a batch may wait to be sent (again), counted from its last record. While it
+    /// cannot be sent it takes records for a second at most (or for `linger`, if that is longer).
     pub delivery_timeout: Duration,
     /// `max.in.flight.requests.per.connection`: how many requests one broker may owe us an answer for.
     pub max_in_flight_requests: usize,
@@ -423,7 +424,7 @@ impl<C: Divide> Batcher<C> {
         let Some(lane) = self.lanes.get_mut(at) else { return false };
         let full_len = self.topics.get(lane.topic).map_or(self.limits.batch_size, |topic| topic.full_len);
 
-        let expiry = lane.queue.front().map(|head| after(head.created, self.limits.delivery_timeout));
+        let expiry = lane.queue.front().map(|head| head.expiry(&self.limits));
         if expiry != lane.expiry {
             if let Some(old) = std::mem::replace(&mut lane.expiry, expiry) {
                 self.expiries.remove(&(old, at));

@@ -249,7 +249,17 @@ impl<C: Divide> Batcher<C> {
             topic.full_len = topic.full_len.min(half_len);
         }
         let Batch {
-            order, completion, stamp, ordinal, created, failures, attempts, sent, last_error, ..
+            order,
+            completion,
+            stamp,
+            ordinal,
+            created,
+            newest,
+            failures,
+            attempts,
+            sent,
+            last_error,
+            ..
         } = batch;
         self.held = self.held.saturating_sub(batch.charge);
         *self.unfinished.entry(order.serial).or_default() += 1;
@@ -279,6 +289,7 @@ impl<C: Divide> Batcher<C> {
                 stamp,
                 ordinal,
                 created,
+                newest,
                 not_before: now,
                 failures,
                 attempts,

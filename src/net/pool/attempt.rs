@@ -62,6 +62,12 @@ impl Attempt {
         Attempt { outcome, _task: task }
     }
 
+    /// Where one stands that has just been started: whatever it has come to by now, on another thread, it is waited for
+    /// and told.
+    pub(super) fn begun(&self) -> Stage {
+        Stage::UnderWay(self.outcome.clone())
+    }
+
     /// Where it stands. Tells `pace` of a connection that has ended, for which the caller must forget it.
     pub(super) fn stage(&self, pace: &Mutex<Pace>) -> Stage {
         match &*self.outcome.borrow() {

@@ -71,6 +71,28 @@ async fn many_callers_get_one_connection() {
     assert_eq!(a.connects().len(), 1);
 }
 
+/// Refuses at once.
+#[derive(Debug)]
+struct Refusing;
+
+impl Dial for Refusing {
+    fn dial<'a>(&'a self, _: &'a Endpoint, _: Instant) -> BoxFuture<'a, Result<Connected>> {
+        Box::pin(std::future::ready(Err(Error::new(ErrorKind::Connect, "refuse"))))
+    }
+}
+
+/// On another thread an attempt may be over before the caller begins to wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_of_an_attempt_is_told_however_fast_it_was() {
+    let pool = pool_of(config("a:9092", &[]), Arc::new(Refusing));
+    for port in 1..=20_000 {
+        let peer = Peer { id: None, address: HostPort::new("a", port) };
+        let error = pool.get(&peer, Lane::Normal, within(60 * SECOND)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "attempt {port}: {error}");
+        pool.retain(|_| false);
+    }
+}
+
 /// Each way of being of no use, under pressure on all lanes: the bound of BEHAVIOUR holds, and a peer that has become
 /// good is of use within 15 s.
 #[tokio::test(start_paused = true)]

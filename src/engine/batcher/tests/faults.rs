@@ -369,6 +369,36 @@ fn a_record_that_was_never_sent_expires_as_surely_not_written() {
     assert_eq!(bench.cluster.seen, [(0, (0, 0, 1))], "its number was free again");
 }
 
+/// Batches grow while they wait, and the first record's age is no other's.
+#[test]
+fn no_record_fails_before_its_own_time_is_over_nor_long_after() {
+    for (delivery_ms, linger_ms) in [(12_000, 0), (120_000, 5), (2_400, 0), (6_000, 3_000)] {
+        let delivery_timeout = Duration::from_millis(delivery_ms);
+        let linger = Duration::from_millis(linger_ms);
+        let mut bench = Bench::new(Limits { delivery_timeout, linger, ..limits() });
+        bench.apply(view(ID, &[(-1, 1), (1, 1), (0, 1), (1, 1)]));
+        let mut sent: Vec<(String, std::time::Instant)> = Vec::new();
+        let mut failed = 0;
+        while failed < 100 {
+            let value = format!("{:?}", bench.now);
+            bench.send(0, &value).unwrap();
+            sent.push((value, bench.now));
+            bench.pass(delivery_ms / 200);
+            bench.expire();
+            for (value, at) in &sent[failed..] {
+                let Some(outcome) = bench.outcomes.get(value) else { break };
+                assert!(outcome.is_err());
+                let (took, late) = (bench.now - *at, (delivery_timeout / 10).max(linger));
+                assert!(
+                    took >= delivery_timeout && took <= delivery_timeout + late,
+                    "{took:?} of {delivery_timeout:?}"
+                );
+                failed += 1;
+            }
+        }
+    }
+}
+
 #[test]
 fn an_expired_record_that_may_have_been_written_holds_back_what_is_new() {
     let mut bench = Bench::new(Limits { delivery_timeout: Duration::from_secs(5), ..limits() });
