@@ -2,6 +2,7 @@
 //!
 //! Every topic has three copies unless it is asked for otherwise, and takes a record (acks=all) while two of them are in
 //! sync. Whoever asks for the cluster has it alone and finds it whole, whatever the test before has left.
+#![allow(clippy::disallowed_methods, reason = "real brokers live on the real clock")]
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
