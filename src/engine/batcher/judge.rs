@@ -149,7 +149,9 @@ impl<C: Divide> Batcher<C> {
         match next {
             Next::Done => Fate::Written(Receipt { base_offset: None, append_time_ms: None }),
             Next::Fail => Fate::Lost(error.into()),
-            Next::Expire => Fate::Lost(too_late(error).into()),
+            Next::Expire if batch.is_expired(&self.limits, now) => Fate::Lost(too_late(error).into()),
+            // No attempt will begin in time, and its time is not over: nobody is told so before it is.
+            Next::Expire => Fate::Again(batch.expiry(&self.limits)),
             _ if batch.attempts > self.limits.retries => Fate::Lost(error.into()),
             Next::Retry(at) | Next::Reconnect(at) => Fate::Again(at),
             Next::Refresh(at) | Next::FindCoordinator(at) | Next::Rebootstrap(at) => {

@@ -369,6 +369,27 @@ fn a_record_that_was_never_sent_expires_as_surely_not_written() {
     assert_eq!(bench.cluster.seen, [(0, (0, 0, 1))], "its number was free again");
 }
 
+#[test]
+fn a_record_for_which_no_attempt_is_left_fails_when_its_time_is_over() {
+    for sent in [Sent::Never, Sent::Maybe] {
+        let mut bench = Bench::new(Limits { delivery_timeout: Duration::from_secs(5), ..limits() });
+        bench.send(0, "a").unwrap();
+        let shipment = bench.drain(0).unwrap();
+        bench.pass(4_950);
+        bench.answer(shipment, gone(sent));
+        assert!(bench.outcomes.is_empty(), "no earlier than promised");
+        bench.pass(49);
+        bench.expire();
+        assert!(bench.outcomes.is_empty() && bench.drain(0).is_none());
+        assert_eq!(bench.batcher.next_deadline(), Some(bench.now + Duration::from_millis(1)));
+        bench.pass(1);
+        bench.expire();
+        assert_eq!(bench.error("a").kind(), ErrorKind::Timeout);
+        assert_eq!(bench.error("a").is_possibly_written(), sent == Sent::Maybe);
+        assert!(bench.error("a").to_string().contains("the connection ended"), "{}", bench.error("a"));
+    }
+}
+
 /// Batches grow while they wait, and the first record's age is no other's.
 #[test]
 fn no_record_fails_before_its_own_time_is_over_nor_long_after() {
