@@ -1,0 +1,377 @@
+//! A run: brokers, a producer and a consumer, and what the plan does to them.
+
+use crate::check::{Claim, History, Partition, Sent};
+use crate::liar::{Lie, LyingDial};
+use crate::plan::{Knobs, Plan, Step, What};
+use ottla::broker::{ApiKey, Cluster, Fault, TopicSpec};
+use ottla::net::dial::Dial;
+use ottla::net::mem::{Faults, MemNet, Way};
+use ottla::{Client, Consumer, Delivery, Producer, Record, Start, TopicPartition};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+const TOPIC: &str = "t";
+/// When everything is put right again.
+const HEALED: Duration = Duration::from_secs(3);
+/// How long the consumer then has until it is well again.
+const RECOVERY: Duration = Duration::from_secs(15);
+/// A time that all records have: the machine's clock must not show.
+const TIME_MS: i64 = 1_700_000_000_000;
+
+thread_local! {
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Plays a plan from its beginning to its end.
+pub fn run(plan: &Plan, lie: Option<Lie>) -> History {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.with_borrow_mut(|panics| panics.push(panic.to_string()));
+            before(panic);
+        }));
+    });
+    PANICS.with_borrow_mut(Vec::clear);
+    let _simulation = ottla::task::simulate(plan.seed);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let mut history = runtime.block_on(play(plan, lie));
+    drop(runtime);
+    history.panics = PANICS.take();
+    history
+}
+
+/// What the consumer was given, and told.
+#[derive(Debug, Default)]
+struct Read {
+    partitions: BTreeMap<i32, Vec<(i64, Sent)>>,
+    told: Vec<String>,
+}
+
+async fn play(plan: &Plan, lie: Option<Lie>) -> History {
+    let Plan { seed, knobs, .. } = plan;
+    let start = Instant::now();
+    let net = MemNet::new(*seed);
+    for broker in 1..=knobs.brokers {
+        set_faults(&net, broker, usual(knobs));
+    }
+    let cluster = Cluster::builder().brokers(usize::try_from(knobs.brokers).unwrap()).listen_in_memory(&net);
+    let cluster = Arc::new(cluster.seed(*seed).keep_requests(100_000).start().await.unwrap());
+    let topic = TopicSpec::new(TOPIC).partitions(usize::try_from(knobs.partitions).unwrap());
+    cluster.create_topic_as(&topic.replication(usize::try_from(knobs.brokers).unwrap())).unwrap();
+
+    let producer = producer(&client(&net, knobs, lie, *seed), knobs);
+    let read = Arc::new(Mutex::new(Read::default()));
+    let (orders, heard) = mpsc::unbounded_channel();
+    let reading =
+        tokio::spawn(consume(client(&net, knobs, lie, seed + 1), knobs.clone(), Arc::clone(&read), heard));
+    let mischief = tokio::spawn(meddle(start, net.clone(), Arc::clone(&cluster), plan.clone(), orders));
+
+    let mut rng = fastrand::Rng::with_seed(*seed);
+    let sent = send(&producer, knobs, &mut rng).await;
+    mischief.await.unwrap();
+    let claims = claims(sent, knobs).await;
+    // Where a fetch brings one batch, each batch takes a round trip.
+    let catch_up = RECOVERY + knobs.round_trip * 2 * (knobs.records + 10);
+    let caught_up = timeout(catch_up, async {
+        while !has_read_all(&cluster, &read, knobs) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let caught_up = caught_up.await.is_ok();
+    let ended = start.elapsed();
+    reading.abort();
+    let read = std::mem::take(&mut *read.lock().unwrap());
+    let (connects, requests) = busiest(&cluster, start.into_std());
+    let mut partitions = logs(&cluster, knobs);
+    for (index, seen) in read.partitions {
+        partitions.entry(index).or_default().read = seen;
+    }
+    let seen = cluster.requests();
+    History {
+        idempotent: knobs.idempotent,
+        claims,
+        partitions,
+        told: read.told,
+        ended,
+        connects,
+        requests,
+        struck: seen.iter().filter(|request| request.fault.is_some()).count(),
+        produce_requests: seen.iter().filter(|request| request.api_key == ApiKey::PRODUCE.0).count(),
+        caught_up,
+        panics: Vec::new(),
+    }
+}
+
+fn usual(knobs: &Knobs) -> Faults {
+    let small = knobs.small_reads.then_some(3);
+    let way = Way {
+        latency: knobs.round_trip / 2,
+        jitter: knobs.jitter / 2,
+        max_read: small,
+        max_write: small.map(|bytes| bytes * 10),
+        ..Default::default()
+    };
+    Faults { to_server: way.clone(), to_client: way, ..Default::default() }
+}
+
+fn set_faults(net: &MemNet, broker: i32, faults: Faults) {
+    net.set_faults(&format!("broker-{broker}"), 9092, faults);
+}
+
+fn client(net: &MemNet, knobs: &Knobs, lie: Option<Lie>, seed: u64) -> Client {
+    let dial: Arc<dyn Dial> = match lie {
+        Some(lie) => Arc::new(LyingDial { inner: net.dialer(), lie, seed }),
+        None => Arc::new(net.dialer()),
+    };
+    let brokers: Vec<String> = (1..=knobs.brokers).map(|broker| format!("broker-{broker}:9092")).collect();
+    let client = Client::builder().bootstrap(brokers.join(",")).dial(dial);
+    let client = client
+        .set("request.timeout.ms", knobs.request_timeout_ms.to_string())
+        .set("metadata.max.age.ms", knobs.metadata_age_ms.to_string())
+        .set("socket.connection.setup.timeout.ms", (knobs.request_timeout_ms + 3_000).to_string());
+    client.build().unwrap()
+}
+
+fn producer(client: &Client, knobs: &Knobs) -> Producer {
+    let producer = client
+        .producer()
+        .set("enable.idempotence", knobs.idempotent.to_string())
+        .set("acks", "all")
+        .set("max.in.flight.requests.per.connection", knobs.in_flight.to_string())
+        .set("batch.size", knobs.batch_bytes.to_string())
+        .set("linger.ms", knobs.linger_ms.to_string())
+        .set("compression.type", knobs.codec)
+        .set("max.block.ms", "5000")
+        .set("delivery.timeout.ms", knobs.delivery_timeout_ms.to_string());
+    producer.build().unwrap()
+}
+
+enum Handed {
+    Queued(Delivery),
+    Refused(String),
+}
+
+/// Sends what is to be sent, one after the other.
+async fn send(producer: &Producer, knobs: &Knobs, rng: &mut fastrand::Rng) -> Vec<(Sent, Handed)> {
+    let mut numbers: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut sent = Vec::new();
+    for _ in 0..knobs.records {
+        let key = rng.u32(..knobs.keys);
+        let number = numbers.entry(key).or_default();
+        *number += 1;
+        let record = Sent { key, number: *number };
+        let value = format!("{key} {number} {}", "x".repeat(knobs.value_bytes));
+        let handed =
+            producer.send(Record::to(TOPIC).key(key.to_string()).value(value).timestamp_ms(TIME_MS)).await;
+        let handed = match handed {
+            Ok(delivery) => Handed::Queued(delivery),
+            Err(error) => Handed::Refused(error.to_string()),
+        };
+        sent.push((record, handed));
+        if !knobs.pace.is_zero() {
+            sleep(knobs.pace).await;
+        }
+    }
+    sent
+}
+
+/// Waits for what the producer says of each record, for as long as it promises to take at most.
+async fn claims(sent: Vec<(Sent, Handed)>, knobs: &Knobs) -> Vec<(Sent, Claim)> {
+    let promised = Duration::from_millis(knobs.delivery_timeout_ms + knobs.request_timeout_ms);
+    let late = Instant::now() + promised + Duration::from_secs(5);
+    let mut claims = Vec::new();
+    for (record, handed) in sent {
+        let claim = match handed {
+            Handed::Refused(error) => Claim::Refused { error },
+            Handed::Queued(delivery) => match tokio::time::timeout_at(late, delivery).await {
+                Err(_) => Claim::Silent,
+                Ok(Ok(at)) => Claim::Acked { partition: at.partition, offset: at.offset },
+                Ok(Err(error)) => {
+                    Claim::Failed { surely_not: !error.is_possibly_written(), error: error.to_string() }
+                }
+            },
+        };
+        claims.push((record, claim));
+    }
+    claims
+}
+
+/// What the consumer is to do between two batches.
+#[derive(Debug)]
+enum Order {
+    Seek(i32),
+    Pause(i32),
+    Resume(i32),
+}
+
+async fn consume(
+    client: Client,
+    knobs: Knobs,
+    read: Arc<Mutex<Read>>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+) {
+    let all = (0..knobs.partitions).map(|index| (TopicPartition::new(TOPIC, index), Start::Beginning));
+    let consumer = client
+        .consumer()
+        .set("fetch.max.wait.ms", knobs.fetch_wait_ms.to_string())
+        .set("max.partition.fetch.bytes", knobs.fetch_bytes.to_string())
+        .set("queued.max.messages.kbytes", knobs.queued_kbytes.to_string())
+        .assign(all);
+    let mut consumer = consumer.build().await.unwrap();
+    loop {
+        tokio::select! {
+            biased;
+            Some(order) = orders.recv() => obey(&mut consumer, &order, &read),
+            batch = consumer.poll() => match batch {
+                Err(error) => read.lock().unwrap().told.push(error.to_string()),
+                Ok(None) => return,
+                Ok(Some(batch)) => {
+                    let mut read = read.lock().unwrap();
+                    let seen = read.partitions.entry(batch.partition()).or_default();
+                    seen.extend(batch.iter().map(|record| (record.offset(), parse(record.value().unwrap()))));
+                }
+            },
+        }
+    }
+}
+
+fn obey(consumer: &mut Consumer, order: &Order, read: &Mutex<Read>) {
+    let place = |index: &i32| TopicPartition::new(TOPIC, *index);
+    match order {
+        Order::Seek(index) => {
+            consumer.seek(&place(index), Start::Beginning).unwrap();
+            read.lock().unwrap().partitions.remove(index);
+        }
+        Order::Pause(index) => consumer.pause(&place(index)).unwrap(),
+        Order::Resume(index) => consumer.resume(&place(index)).unwrap(),
+    }
+}
+
+fn parse(value: &[u8]) -> Sent {
+    let text = std::str::from_utf8(value).expect("a value of ours");
+    let mut numbers = text.split(' ').map(|number| number.parse().expect("a value of ours"));
+    Sent { key: numbers.next().unwrap(), number: numbers.next().unwrap() }
+}
+
+/// Does what the plan says, and puts everything right in the end.
+async fn meddle(
+    start: Instant,
+    net: MemNet,
+    cluster: Arc<Cluster>,
+    plan: Plan,
+    orders: mpsc::UnboundedSender<Order>,
+) {
+    let mut under_way = Vec::new();
+    for Step { at, what } in plan.steps {
+        sleep_until(start + at).await;
+        let (net, cluster, orders, knobs) =
+            (net.clone(), Arc::clone(&cluster), orders.clone(), plan.knobs.clone());
+        under_way.push(tokio::spawn(async move { act(&net, &cluster, &orders, &knobs, what).await }));
+    }
+    sleep_until(start + HEALED).await;
+    for step in under_way {
+        step.await.unwrap();
+    }
+    cluster.clear_faults();
+    for broker in 1..=plan.knobs.brokers {
+        set_faults(&net, broker, usual(&plan.knobs));
+        if !cluster.is_running(broker) {
+            cluster.start_broker(broker).await.unwrap();
+        }
+    }
+    for index in 0..plan.knobs.partitions {
+        orders.send(Order::Resume(index)).ok();
+    }
+}
+
+async fn act(
+    net: &MemNet,
+    cluster: &Cluster,
+    orders: &mpsc::UnboundedSender<Order>,
+    knobs: &Knobs,
+    what: What,
+) {
+    match what {
+        What::Fault { api, fate, broker, every, times } => {
+            let fault = Fault::new(fate).api(api).every(every).times(times);
+            cluster.add_fault(match broker {
+                Some(broker) => fault.broker(broker),
+                None => fault,
+            });
+        }
+        What::Hold { broker, time } => {
+            let mut faults = usual(knobs);
+            (faults.to_server.hold, faults.to_client.hold) = (true, true);
+            set_faults(net, broker, faults);
+            sleep(time).await;
+            set_faults(net, broker, usual(knobs));
+        }
+        What::Reset { broker } => net.cut(&format!("broker-{broker}"), 9092),
+        What::Refuse { broker, time } => {
+            set_faults(net, broker, Faults { refuse: true, ..usual(knobs) });
+            sleep(time).await;
+            set_faults(net, broker, usual(knobs));
+        }
+        What::Kill { broker, time, noticed } => {
+            if !cluster.is_running(broker) {
+                return;
+            }
+            match noticed {
+                true => cluster.stop_broker(broker).await.unwrap(),
+                false => cluster.crash_broker(broker).await.unwrap(),
+            }
+            sleep(time).await;
+            if !cluster.is_running(broker) {
+                cluster.start_broker(broker).await.unwrap();
+            }
+        }
+        // A broker that is down cannot lead: then nothing is moved.
+        What::Move { partition, to } => drop(cluster.move_leader(TOPIC, partition, to)),
+        What::Seek { partition } => drop(orders.send(Order::Seek(partition))),
+        What::Pause { partition, time } => {
+            orders.send(Order::Pause(partition)).ok();
+            sleep(time).await;
+            orders.send(Order::Resume(partition)).ok();
+        }
+    }
+}
+
+fn logs(cluster: &Cluster, knobs: &Knobs) -> BTreeMap<i32, Partition> {
+    let log = |index| {
+        let records = cluster.records(TOPIC, index).into_iter();
+        records.map(|record| (record.offset, parse(&record.value.expect("a value of ours")))).collect()
+    };
+    (0..knobs.partitions).map(|index| (index, Partition { log: log(index), read: Vec::new() })).collect()
+}
+
+fn has_read_all(cluster: &Cluster, read: &Mutex<Read>, knobs: &Knobs) -> bool {
+    let read = read.lock().unwrap();
+    (0..knobs.partitions)
+        .all(|index| read.partitions.get(&index).map_or(0, Vec::len) >= cluster.records(TOPIC, index).len())
+}
+
+/// The most connects and requests that move no records to one broker in a second, from the second second on; of both clients
+/// together, half of it.
+fn busiest(cluster: &Cluster, start: std::time::Instant) -> (usize, usize) {
+    let from = start + Duration::from_secs(2);
+    let most = |times: Vec<(i32, std::time::Instant)>| {
+        let late = times.iter().filter(|(_, at)| *at >= from);
+        let within = |(broker, begin): &(i32, std::time::Instant)| {
+            let is_near = |(other, at): &&(i32, std::time::Instant)| {
+                other == broker && *at >= *begin && *at < *begin + Duration::from_secs(1)
+            };
+            times.iter().filter(is_near).count()
+        };
+        late.map(within).max().unwrap_or(0).div_ceil(2)
+    };
+    let connects = cluster.connects().into_iter().map(|connect| (connect.broker, connect.at)).collect();
+    let moves_records = |api_key: i16| [ApiKey::PRODUCE.0, ApiKey::FETCH.0].contains(&api_key);
+    let requests = cluster.requests().into_iter().filter(|request| !moves_records(request.api_key));
+    (most(connects), most(requests.map(|request| (request.broker, request.at)).collect()))
+}
