@@ -60,7 +60,11 @@ impl Bench {
 
     /// The topic with three copies of each partition, ready to be written to.
     pub async fn create_topic(&self, partitions: i32) {
-        let topic = NewTopic::named(&self.topic).partitions(partitions).replication_factor(3);
+        self.create(NewTopic::named(&self.topic).partitions(partitions).replication_factor(3)).await;
+    }
+
+    /// The topic as the scenario wants it, ready to be written to.
+    pub async fn create(&self, topic: NewTopic) {
         self.client.admin().create_topics([topic]).await.unwrap()[&self.topic].clone().unwrap();
         self.cluster.await_in_sync(&self.topic);
     }

@@ -1,5 +1,6 @@
 //! What the client claims, and what lies in the log: the two sides that the [`checker`](crate::checker) compares.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
@@ -74,6 +75,34 @@ impl Journal {
     pub fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap().clone()
     }
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome<'a> {
+    pub name: Name,
+    pub sent: Duration,
+    pub took: Duration,
+    /// An acknowledgement or a failure.
+    pub claim: &'a Claim,
+}
+
+/// What became of each record of which that is known, in the order in which it came to be known.
+pub fn outcomes(events: &[Event]) -> Vec<Outcome<'_>> {
+    let mut sent: HashMap<Name, Duration> = HashMap::new();
+    let mut outcomes = Vec::new();
+    for Event { at, name, claim } in events {
+        match (claim, sent.get(name)) {
+            (Claim::Send, _) => {
+                sent.insert(*name, *at);
+            }
+            (_, Some(sent)) => {
+                outcomes.push(Outcome { name: *name, sent: *sent, took: at.saturating_sub(*sent), claim });
+            }
+            (_, None) => panic!("{name} ended before it was sent"),
+        }
+    }
+    outcomes
 }
 
 impl Name {

@@ -1,8 +1,10 @@
 //! Leaders that move, die, and stop for a while.
 
-use crate::bench::RESOLVED;
+use crate::bench::{Bench, RESOLVED};
 use crate::checker::{Invariant, Promises};
+use crate::history::{Claim, outcomes};
 use crate::real::cluster::RealCluster;
+use ottla::NewTopic;
 use ottla::config::Acks;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -43,8 +45,37 @@ async fn leaders_moved_by_preferred_election_stall_nobody_for_two_seconds() {
 async fn leaders_killed_every_twelve_seconds_lose_duplicate_and_reorder_nothing() {
     let bench = bench!("killed", PARTITIONS);
     let load = bench.load(bench.client.producer());
+    kill_leaders(&bench, duration()).await;
+    let events = load.stop(RESOLVED).await;
+    let figures = bench.assert_whole(&events, &Promises::ALL).figures;
+    assert_eq!(figures.acked, figures.sent, "the time-out of a delivery is longer than any election");
+}
+
+/// Elections take longer than deliveries may: many records are given up, not known to be written or not. What is told of
+/// them is true, and what comes behind them is neither held up for good nor out of order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn deliveries_given_up_while_leaders_are_killed_break_no_promise() {
+    let bench = bench!("given-up", PARTITIONS, "request.timeout.ms" = "1500");
+    let load = bench.load(bench.client.producer().delivery_timeout(Duration::from_secs(3)));
+    kill_leaders(&bench, duration() / 2).await;
+    let quiet = load.journal.now();
+    sleep(Duration::from_secs(4)).await;
+    let events = load.stop(RESOLVED).await;
+    let figures = bench.assert_whole(&events, &Promises::ALL).figures;
+    assert!(
+        figures.surely_not_written + figures.possibly_written > 0,
+        "elections were too fast for this run"
+    );
+    let later = outcomes(&events).into_iter().filter(|outcome| outcome.sent > quiet);
+    let failed: Vec<_> = later.filter(|outcome| matches!(outcome.claim, Claim::Fail { .. })).collect();
+    assert!(failed.is_empty(), "the brokers were well: {:?}", failed.first());
+}
+
+/// Kills the leader of one partition after the other, and starts each again.
+async fn kill_leaders(bench: &Bench, duration: Duration) {
     let (begin, mut kills) = (Instant::now(), 0);
-    while begin.elapsed() < duration() {
+    while begin.elapsed() < duration {
         let next = Instant::now() + Duration::from_secs(12);
         let leader = bench.cluster.leader(&bench.topic, kills % PARTITIONS);
         bench.cluster.kill(leader);
@@ -56,9 +87,32 @@ async fn leaders_killed_every_twelve_seconds_lose_duplicate_and_reorder_nothing(
         sleep(next.saturating_duration_since(Instant::now())).await;
     }
     println!("   {kills} leaders killed within {:.0?}", begin.elapsed());
+}
+
+/// BEHAVIOUR 17: the leader refuses what too few others would have a copy of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn records_wait_until_enough_copies_are_in_sync() {
+    let bench = bench!("copies", 0);
+    bench
+        .create(NewTopic::named(&bench.topic).partitions(PARTITIONS).config("min.insync.replicas", "3"))
+        .await;
+    let load = bench.load(bench.client.producer());
+    sleep(Duration::from_secs(2)).await;
+    let leader = bench.cluster.leader(&bench.topic, 0);
+    let killed = load.journal.now();
+    bench.cluster.kill(leader);
+    sleep(Duration::from_secs(12)).await;
+    let started = load.journal.now();
+    bench.cluster.start(leader);
+    bench.cluster.await_in_sync(&bench.topic);
+    sleep(Duration::from_secs(3)).await;
     let events = load.stop(RESOLVED).await;
     let figures = bench.assert_whole(&events, &Promises::ALL).figures;
-    assert_eq!(figures.acked, figures.sent, "the time-out of a delivery is longer than any election");
+    assert_eq!(figures.acked, figures.sent);
+    let (from, to) = (killed + Duration::from_secs(1), started);
+    let acked = events.iter().filter(|event| matches!(event.claim, Claim::Ack { .. }));
+    assert_eq!(acked.filter(|event| event.at > from && event.at < to).count(), 0, "who had the third copy?");
 }
 
 /// BEHAVIOUR 71.
@@ -77,6 +131,28 @@ async fn a_leader_stopped_for_twelve_seconds_holds_up_nobody_for_longer() {
     let figures = bench.assert_whole(&events, &Promises::ALL).figures;
     assert_eq!(figures.acked, figures.sent);
     assert!(figures.longest_without_ack_of_a_key < Duration::from_secs(16), "{figures:?}");
+}
+
+/// The same, with requests that are given up meanwhile: they are sent again to the new leader, and the old one wakes with
+/// what it had read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn a_leader_stopped_for_longer_than_a_request_may_take_is_left_for_the_next() {
+    let bench = bench!("left", PARTITIONS, "request.timeout.ms" = "2000");
+    let load = bench.load(bench.client.producer());
+    for partition in 0..2 {
+        sleep(Duration::from_secs(2)).await;
+        let leader = bench.cluster.leader(&bench.topic, partition);
+        bench.cluster.pause(leader);
+        sleep(Duration::from_secs(15)).await;
+        bench.cluster.resume(leader);
+        bench.cluster.await_in_sync(&bench.topic);
+    }
+    let events = load.stop(RESOLVED).await;
+    let figures = bench.assert_whole(&events, &Promises::ALL).figures;
+    assert_eq!(figures.acked, figures.sent);
+    // The session of 6 s, an election by the controllers (of which it may have been the first), and a request's time.
+    assert!(figures.longest_without_ack_of_a_key < Duration::from_secs(13), "{figures:?}");
 }
 
 /// The instrument is seen to find what it is for: with acks=0 nobody promises that a record survives its leader.
