@@ -379,6 +379,12 @@ fn report(changes: &Changes) {
     for topic in &changes.vanished {
         tracing::warn!(%topic, "topic is gone");
     }
+    for error in &changes.errors {
+        tracing::warn!(topic = ?error.name, code = %error.code, "topic cannot be told of");
+    }
+    if changes.leaderless > 0 {
+        tracing::warn!(partitions = changes.leaderless, "partitions have no leader");
+    }
     if let Some(UnknownLeader { topic, partition, leader }) = &changes.unknown_leader {
         tracing::warn!(%topic, partition, %leader, "metadata name a leader that they do not list: what was known stands");
     }

@@ -199,6 +199,12 @@ impl Way {
     }
 }
 
+/// Whether a fault that repeats itself in silence is worth a line in the log: the fourth time in a row, the eighth, the
+/// sixteenth and so on. One that passes is not, and one that stays does not fill the disk.
+pub fn is_worth_a_warning(failures: u32) -> bool {
+    failures >= 4 && failures.is_power_of_two()
+}
+
 /// Pauses that double from `base` to `max`, each off by up to a fifth either way, so that clients do not march in step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {

@@ -227,11 +227,18 @@ async fn init_producer_id(shared: &Shared) {
         ..Default::default()
     };
     let judge = |answer: &InitProducerIdResponse| {
-        answer
-            .error_code
-            .ok()
-            .err()
-            .map(|code| Error::broker_code(code, "get a producer id (InitProducerId)"))
+        let InitProducerIdResponse {
+            producer_id: ProducerId(id), producer_epoch: ProducerEpoch(epoch), ..
+        } = answer;
+        match answer.error_code.ok() {
+            Err(code) => Some(Error::broker_code(code, "get a producer id (InitProducerId)")),
+            Ok(()) if *id >= 0 && *epoch >= 0 => None,
+            Ok(()) => {
+                let attempt =
+                    format!("get a producer id (InitProducerId): the broker gave {id} with epoch {epoch}");
+                Some(Error::new(ErrorKind::Protocol, attempt))
+            }
+        }
     };
     let build = |_| request.clone();
     let deadline = task::after(task::now(), shared.config.delivery_timeout);

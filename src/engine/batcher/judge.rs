@@ -7,7 +7,7 @@ use super::lane::Batch;
 use super::settle::{Completed, Receipt, Rejection};
 use super::shipment::Item;
 use super::{Batcher, Divide, after};
-use crate::engine::retry::{Failure, Next, Repeat};
+use crate::engine::retry::{Failure, Next, Repeat, is_worth_a_warning};
 use crate::error::{Error, ErrorKind, Sent};
 use crate::messages::{ErrorCode, ProducePartitionResponse, Route};
 use crate::wire::Text;
@@ -55,6 +55,7 @@ impl<C: Divide> Batcher<C> {
         }
         match code {
             ErrorCode::MESSAGE_TOO_LARGE if batch.records > 1 && !batch.is_expired(&self.limits, now) => {
+                tracing::debug!(%error, records = batch.records, "a batch is split");
                 Fate::Split
             }
             ErrorCode::MESSAGE_TOO_LARGE => {
@@ -109,6 +110,7 @@ impl<C: Divide> Batcher<C> {
         // A gap, or the broker's memory is gone (retention, unclean election): start again under a higher epoch.
         lane.sequences.break_off(batch.order);
         batch.failures = batch.failures.saturating_add(1);
+        note(batch.failures, &error);
         batch.attempts = batch.attempts.saturating_add(1);
         if batch.attempts > self.limits.retries {
             return Fate::Lost(error.into());
@@ -131,6 +133,7 @@ impl<C: Divide> Batcher<C> {
             batch.sent = Sent::Maybe;
         }
         batch.failures = batch.failures.saturating_add(1);
+        note(batch.failures, &error);
         batch.attempts = batch.attempts.saturating_add(u32::from(answered || sent == Sent::Maybe));
         batch.last_error = Some(error.clone());
         let next = self.policy.decide(
@@ -159,6 +162,15 @@ impl<C: Divide> Batcher<C> {
                 Fate::Again(at)
             }
         }
+    }
+}
+
+/// A batch that is sent again for good reason is no news; one that is again and again is.
+fn note(failures: u32, error: &Error) {
+    if is_worth_a_warning(failures) {
+        tracing::warn!(%error, times = failures, "a batch fails again and again");
+    } else {
+        tracing::debug!(%error, times = failures, "a batch failed");
     }
 }
 

@@ -35,8 +35,14 @@ pub use versions::Versions;
 
 /// The least bytes of an answer: its correlation id.
 const MIN_ANSWER_BYTES: usize = 4;
-/// A broker cannot mute a client for longer: the protocol's field could say 24 days.
+/// A broker cannot mute a client for longer.
 const MAX_THROTTLE: Duration = Duration::from_secs(60);
+/// No broker computes a longer throttle time, though the protocol's field could say 24 days: it is nonsense, ..
+const NONSENSE_THROTTLE: Duration = Duration::from_secs(600);
+/// .. and worth this pause only.
+const NONSENSE_PAUSE: Duration = Duration::from_secs(10);
+/// Sessions are not renewed sooner, however short they are said to be: that would be all that is done.
+const MIN_SESSION: Duration = Duration::from_secs(1);
 
 /// What a connection is to be.
 #[derive(Debug)]
@@ -283,9 +289,11 @@ impl Connection {
         self.go_on(next, now);
     }
 
-    /// Sends nothing for so long: the broker throttles this client (KIP-219). Nonsense is capped at a minute.
+    /// Sends nothing for so long: the broker throttles this client (KIP-219). At most a minute; nonsense counts as ten
+    /// seconds.
     pub fn mute(&mut self, throttle: Duration, now: Instant) {
-        let until = now.checked_add(throttle.min(MAX_THROTTLE));
+        let pause = if throttle > NONSENSE_THROTTLE { NONSENSE_PAUSE } else { throttle.min(MAX_THROTTLE) };
+        let until = now.checked_add(pause);
         self.muted_until = self.muted_until.max(until);
     }
 
@@ -558,7 +566,7 @@ impl Connection {
                 self.renew_at = now.zip(lifetime).and_then(|(now, lifetime)| {
                     // As Java's client: somewhere in 85 to 95 % of the lifetime, so that clients do not renew in step.
                     let share = 0.85 + 0.10 * self.options.rng.f64();
-                    now.checked_add(lifetime.mul_f64(share))
+                    now.checked_add(lifetime.mul_f64(share).max(MIN_SESSION))
                 });
                 if let Some(now) = now {
                     self.pump(now);

@@ -232,13 +232,19 @@ fn a_peer_that_says_nothing_is_given_up_at_the_set_up_deadline() {
 
 #[test]
 fn throttling_holds_requests_back_but_never_for_days() {
-    let mut bench = Bench::ready();
-    bench.connection.mute(Duration::from_millis(i32::MAX as u64), bench.now);
-    bench.send();
-    assert!(bench.connection.transmit().is_none());
-    assert_eq!(bench.connection.deadline(), Some(bench.now + MAX_THROTTLE));
-    bench.at(MAX_THROTTLE);
-    bench.request();
+    for (throttle, pause) in [
+        (3 * SECOND, 3 * SECOND),
+        (500 * SECOND, MAX_THROTTLE),
+        (Duration::from_millis(i32::MAX as u64), NONSENSE_PAUSE),
+    ] {
+        let mut bench = Bench::ready();
+        bench.connection.mute(throttle, bench.now);
+        bench.send();
+        assert!(bench.connection.transmit().is_none());
+        assert_eq!(bench.connection.deadline(), Some(bench.now + pause));
+        bench.at(pause);
+        bench.request();
+    }
 }
 
 #[test]
@@ -310,6 +316,10 @@ fn up_to_sasl() -> Bench {
 
 /// Answers the SASL exchange; the session lives ten seconds.
 fn let_in(bench: &mut Bench) {
+    let_in_for(bench, 10_000);
+}
+
+fn let_in_for(bench: &mut Bench, session_lifetime_ms: i64) {
     let handshake = bench.request();
     assert!(matches!(&handshake.request, AnyRequest::SaslHandshake(r) if r.mechanism == "PLAIN"));
     bench
@@ -318,10 +328,17 @@ fn let_in(bench: &mut Bench) {
     assert!(
         matches!(&authenticate.request, AnyRequest::SaslAuthenticate(r) if &r.auth_bytes[..] == b"\0alice\0alice-secret")
     );
-    bench.answer(
-        &authenticate,
-        SaslAuthenticateResponse { session_lifetime_ms: 10_000, ..Default::default() },
-    );
+    bench.answer(&authenticate, SaslAuthenticateResponse { session_lifetime_ms, ..Default::default() });
+}
+
+#[test]
+fn a_session_that_lives_a_millisecond_is_not_renewed_a_thousand_times_a_second() {
+    for (lifetime_ms, renewed_after) in [(1, Some(SECOND)), (-5, None), (0, None)] {
+        let mut bench = up_to_sasl();
+        let_in_for(&mut bench, lifetime_ms);
+        let renewed_at = bench.connection.renew_at.map(|at| at - bench.now);
+        assert_eq!(renewed_at, renewed_after, "{lifetime_ms} ms");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::Cursors;
 use crate::engine::TopicPartition;
-use crate::engine::retry::{Failure, Next, Repeat};
+use crate::engine::retry::{Failure, Next, Repeat, is_worth_a_warning};
 use crate::error::{Error, Sent};
 use crate::messages::{ErrorCode, Route};
 use std::time::{Duration, Instant};
@@ -50,7 +50,11 @@ impl Cursors {
                 (now.checked_add(policy.backoff.max), true)
             }
         };
-        tracing::debug!(%partition, %error, ?next, "partition not read");
+        if is_worth_a_warning(cursor.failures) {
+            tracing::warn!(%partition, %error, times = cursor.failures, "partition is not read, again and again");
+        } else {
+            tracing::debug!(%partition, %error, ?next, "partition not read");
+        }
         cursor.not_before = at;
         if let Some(error) = told {
             self.tell(partition, error);

@@ -6,7 +6,7 @@ use super::{Cursor, Cursors, Place, Reset, When, epoch_or_none};
 use crate::engine::TopicPartition;
 use crate::engine::retry::Backoff;
 use crate::engine::view::{Hint, View};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::messages::{
     BrokerId, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopic,
     IsolationLevel, LeaderEpoch, NodeEndpoint,
@@ -81,8 +81,8 @@ impl FetchPlan {
     }
 
     /// Where the answer's topics are found: by name, or by id.
-    fn find(&self, name: &Text, id: Uuid, partition: i32) -> Option<&Planned> {
-        self.partitions.iter().find(|planned| {
+    fn find(&self, name: &Text, id: Uuid, partition: i32) -> Option<usize> {
+        self.partitions.iter().position(|planned| {
             planned.partition.partition == partition
                 && if id.is_zero() { planned.partition.topic == *name } else { planned.topic_id == id }
         })
@@ -202,9 +202,11 @@ impl Cursors {
             }
         };
         let mut progress = false;
+        let mut unanswered: Vec<Option<&Planned>> = plan.partitions.iter().map(Some).collect();
         for topic in answer.responses {
             for found in topic.partitions {
-                let Some(planned) = plan.find(&topic.topic, topic.topic_id, found.partition_index) else {
+                let at = plan.find(&topic.topic, topic.topic_id, found.partition_index);
+                let Some(planned) = at.and_then(|at| unanswered.get_mut(at)).and_then(Option::take) else {
                     tracing::warn!(broker = %plan.broker, "a fetch was answered for a partition that was not asked for");
                     continue;
                 };
@@ -219,6 +221,11 @@ impl Cursors {
                 progress |= moved;
                 effects.refresh |= refresh;
             }
+        }
+        for planned in unanswered.into_iter().flatten() {
+            let error =
+                Error::new(ErrorKind::Protocol, "find the partition in the answer to a Fetch request");
+            effects.refresh |= self.failed(planned.fault(&error.broker(plan.broker)), now, rng);
         }
         effects.endpoints = answer.node_endpoints;
         self.note_progress(plan, progress, now, rng);

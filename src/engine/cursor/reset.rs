@@ -170,9 +170,12 @@ impl Cursors {
                 return false;
             }
             // No record is that late: what comes next will be.
-            Ok(_) => {
+            Ok(-1) if ask.timestamp >= 0 => {
                 cursor.unresolve(When::At(LATEST));
                 return false;
+            }
+            Ok(offset) => {
+                Error::new(ErrorKind::Protocol, format!("find an offset: the broker says {offset}"))
             }
             Err(error) => error,
         };

@@ -528,3 +528,41 @@ fn a_partition_that_was_not_asked_for_is_ignored() {
     bench.answer(&plan, vec![FetchPartitionResponse { partition_index: 9, ..found(batch(0, 1)) }]);
     assert!(bench.drain().is_empty());
 }
+
+/// A partition that an answer leaves out would be asked for again and again, and nobody would know why.
+#[test]
+fn a_partition_that_is_not_answered_rests() {
+    let mut bench = Bench::at(limits(), 0);
+    let plan = bench.plan();
+    bench.answer(&plan, Vec::new());
+    assert!(bench.plans().is_empty(), "after a pause");
+    bench.now = bench.cursors.deadline(bench.now).unwrap();
+    assert_eq!(bench.asked(), 0);
+}
+
+#[test]
+fn an_offset_that_cannot_be_is_asked_for_again_and_changes_nothing() {
+    let mut bench = Bench::with(limits());
+    let asked = |bench: &mut Bench, offset: Option<i64>| {
+        let (plans, _) = bench.cursors.plan_resets(&bench.view, bench.now, 0, &BTreeSet::new());
+        let answer = offset.map(|offset| {
+            let found = ListOffsetsPartitionResponse { offset, ..Default::default() };
+            let topic = ListOffsetsTopicResponse { name: "orders".into(), partitions: vec![found] };
+            ListOffsetsResponse { topics: vec![topic], ..Default::default() }
+        });
+        let answer = answer.ok_or_else(|| Error::new(ErrorKind::Timeout, "ask"));
+        bench.cursors.digest_reset(&plans[0], answer, bench.now, &mut bench.rng);
+        plans[0].request(WAIT).topics[0].partitions[0].timestamp
+    };
+    bench.cursors.assign(orders(0), Start::Beginning);
+    for nonsense in [-1, -5, i64::MIN] {
+        asked(&mut bench, Some(nonsense));
+        assert_eq!(bench.position(), None);
+        bench.now = bench.cursors.deadline(bench.now).expect("after a pause");
+        assert_eq!(asked(&mut bench, None), EARLIEST, "still the beginning");
+        bench.now = bench.cursors.deadline(bench.now).expect("after a pause");
+    }
+    bench.cursors.assign(orders(0), Start::Timestamp(5));
+    assert_eq!(asked(&mut bench, Some(-1)), 5);
+    assert_eq!(asked(&mut bench, None), LATEST, "no record is that late: what comes next will be");
+}

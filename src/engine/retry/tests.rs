@@ -158,3 +158,9 @@ fn pauses_double_up_to_the_longest_and_are_never_the_same() {
     let endless = Backoff { base: Duration::MAX, max: Duration::MAX };
     assert!(endless.after(9, &mut rng) > Duration::from_secs(1));
 }
+
+#[test]
+fn what_lasts_is_told_less_and_less_often() {
+    let told: Vec<u32> = (0..100).filter(|failures| is_worth_a_warning(*failures)).collect();
+    assert_eq!(told, [4, 8, 16, 32, 64]);
+}

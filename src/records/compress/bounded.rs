@@ -32,6 +32,15 @@ impl Bounded {
         Ok(())
     }
 
+    /// Makes room for all that is to come, so that nothing has to be moved while it grows.
+    pub(super) fn reserve_once(&mut self, total: usize) -> Result<(), CompressionError> {
+        if total > self.limit {
+            return Err(self.too_large());
+        }
+        self.out.reserve_exact(total);
+        Ok(())
+    }
+
     /// Appends `bytes`.
     pub(super) fn extend(&mut self, bytes: &[u8]) -> Result<(), CompressionError> {
         self.reserve(bytes.len())?;

@@ -80,38 +80,54 @@ impl Decoder {
         Ok(())
     }
 
-    fn framed(&mut self, input: &[u8], bounded: &mut Bounded) -> Result<(), CompressionError> {
+    /// Every chunk says in front how large it becomes: what is too large together is refused before anything is
+    /// decompressed, and what is not gets its buffer in one piece.
+    fn framed(&mut self, input: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError> {
+        let mut total = 0usize;
         let mut rest = input;
-        while !rest.is_empty() {
-            if rest.starts_with(&MAGIC) {
-                rest = stream_header(rest)?; // Java concatenates streams, too
-                continue;
-            }
-            let (chunk, after) = rest
-                .split_first_chunk()
-                .and_then(|(length, after)| {
-                    after.split_at_checked(usize::try_from(i32::from_be_bytes(*length)).ok()?)
-                })
-                .ok_or_else(|| CompressionError::corrupt(CODEC, "a chunk does not fit the data"))?;
-            self.raw(chunk, bounded)?;
-            rest = after;
+        while let Some(chunk) = next_chunk(&mut rest)? {
+            let len =
+                snap::raw::decompress_len(chunk).map_err(|error| CompressionError::corrupt(CODEC, error))?;
+            total = total.saturating_add(len.min(chunk.len().saturating_mul(MAX_RATIO)));
         }
-        Ok(())
+        let mut bounded = Bounded::new(CODEC, limit, 0);
+        bounded.reserve_once(total)?;
+        let mut rest = input;
+        while let Some(chunk) = next_chunk(&mut rest)? {
+            self.raw(chunk, &mut bounded)?;
+        }
+        Ok(bounded.out)
     }
 }
 
 impl Decode for Decoder {
     fn decode(&mut self, input: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError> {
         if input.starts_with(&MAGIC) {
-            let mut bounded = Bounded::new(CODEC, limit, input.len().saturating_mul(2));
-            self.framed(input, &mut bounded)?;
-            Ok(bounded.out)
+            self.framed(input, limit)
         } else {
             let mut bounded = Bounded::new(CODEC, limit, 0);
             self.raw(input, &mut bounded)?;
             Ok(bounded.out)
         }
     }
+}
+
+/// The next chunk, which is taken off `rest`; `None` at the end.
+fn next_chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, CompressionError> {
+    while rest.starts_with(&MAGIC) {
+        *rest = stream_header(rest)?; // Java concatenates streams, too
+    }
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let (chunk, after) = rest
+        .split_first_chunk()
+        .and_then(|(length, after)| {
+            after.split_at_checked(usize::try_from(i32::from_be_bytes(*length)).ok()?)
+        })
+        .ok_or_else(|| CompressionError::corrupt(CODEC, "a chunk does not fit the data"))?;
+    *rest = after;
+    Ok(Some(chunk))
 }
 
 /// Checks the header of a stream and returns what follows it.
