@@ -201,6 +201,10 @@ impl Cursors {
                 return effects;
             }
         };
+        if answer.responses.is_empty() && answer.throttle_time_ms > 0 {
+            // A quota: the broker has read nothing, and the connection keeps still as long as it is told to (KIP-219).
+            return effects;
+        }
         let mut progress = false;
         let mut unanswered: Vec<Option<&Planned>> = plan.partitions.iter().map(Some).collect();
         for topic in answer.responses {

@@ -540,6 +540,17 @@ fn a_partition_that_is_not_answered_rests() {
     assert_eq!(bench.asked(), 0);
 }
 
+/// A broker that throttles by a quota answers with no partitions at all: that is no fault of theirs.
+#[test]
+fn a_throttled_answer_without_partitions_is_no_fault() {
+    let mut bench = Bench::at(limits(), 0);
+    let plan = bench.plan();
+    let answer = FetchResponse { throttle_time_ms: 300, ..Default::default() };
+    let effects = bench.cursors.digest_fetch(&plan, Ok(answer), bench.now, &mut bench.rng);
+    assert!(!effects.refresh && bench.cursors.next_batch(bench.now).is_none());
+    assert_eq!(bench.asked(), 0, "the connection does the waiting");
+}
+
 #[test]
 fn an_offset_that_cannot_be_is_asked_for_again_and_changes_nothing() {
     let mut bench = Bench::with(limits());
