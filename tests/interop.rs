@@ -23,30 +23,57 @@ mod skip {
     pub(crate) use crate::real::skip;
 }
 
-use ottla::broker::{Broker, BrokerBuilder};
+use ottla::broker::{ApiKey, Broker, BrokerBuilder, Cluster, ErrorCode, Fate, Fault, TopicSpec};
 use real::kafka::CLIENT_LIMIT;
 use real::process::{self, Finished};
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
-/// A broker with a runtime of its own, and files for clients to read.
+/// What clients talk to.
+enum Served {
+    One(Broker),
+    Three(Cluster),
+}
+
+impl Deref for Served {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        match self {
+            Served::One(broker) => broker,
+            Served::Three(cluster) => cluster,
+        }
+    }
+}
+
+/// A broker, or three, with a runtime of its own, and files for clients to read.
 struct Bench {
-    broker: Broker,
+    broker: Served,
     folder: TempDir,
     /// Runs the broker, and ends after it.
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
 impl Bench {
     fn new(builder: BrokerBuilder) -> Bench {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let broker = runtime.block_on(builder.start()).unwrap();
-        Bench { broker, folder: TempDir::new().unwrap(), _runtime: runtime }
+        let runtime = runtime();
+        let broker = Served::One(runtime.block_on(builder.start()).unwrap());
+        Bench { broker, folder: TempDir::new().unwrap(), runtime }
+    }
+
+    fn three() -> Bench {
+        let runtime = runtime();
+        let broker = Served::Three(runtime.block_on(Cluster::builder().start()).unwrap());
+        Bench { broker, folder: TempDir::new().unwrap(), runtime }
     }
 
     fn plain() -> Bench {
@@ -351,4 +378,62 @@ fn java_authenticates_by_every_mechanism_over_tls() {
         .map(|batch| String::from_utf8_lossy(&batch.bytes).into_owned())
         .collect();
     assert!(values[0].contains("PLAIN") && values[2].contains("SCRAM-SHA-512"), "{values:?}");
+}
+
+#[test]
+fn kcat_finds_its_way_among_three_brokers() {
+    if !has_kcat() {
+        return;
+    }
+    let bench = Bench::three();
+    let led_by = [[1, 2], [2, 3], [3, 1]];
+    bench.broker.create_topic_as(&TopicSpec::new("orders").placed(led_by)).unwrap();
+    let listed = bench.kcat(&["-L", "-J"], "").text();
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["brokers"].as_array().unwrap().len(), 3);
+    for (n, [leader, follower]) in led_by.iter().enumerate() {
+        let partition = &listed["topics"][0]["partitions"][n];
+        assert_eq!(partition["leader"], *leader);
+        assert_eq!(partition["replicas"][1]["id"], *follower);
+        bench.kcat(&["-P", "-t", "orders", "-p", &n.to_string(), "-X", "acks=all"], &format!("before {n}\n"));
+    }
+    bench.runtime.block_on(bench.broker.stop_broker(2)).unwrap();
+    for n in ["0", "1", "2"] {
+        let line = format!("after {n}\n");
+        bench.kcat(&["-P", "-t", "orders", "-p", n, "-X", "enable.idempotence=true"], &line);
+        assert_eq!(bench.kcat_reads("orders", n, "%s\n"), [format!("before {n}"), format!("after {n}")]);
+    }
+}
+
+#[test]
+fn java_finds_its_way_among_three_brokers_and_their_faults() {
+    if !has_java() {
+        return;
+    }
+    let bench = Bench::three();
+    bench.java_topics(&["--create", "--topic", "orders", "--partitions", "3", "--replication-factor", "3"]);
+    assert_eq!(bench.broker.partition("orders", 0).unwrap().replicas.len(), 3);
+    let not_leader = Fault::new(Fate::Fail(ErrorCode::NOT_LEADER_OR_FOLLOWER)).api(ApiKey::PRODUCE);
+    bench.broker.add_fault(not_leader.times(2));
+    bench.broker.add_fault(Fault::new(Fate::LoseAnswer).api(ApiKey::PRODUCE).times(1));
+    let keyed = ["--topic", "orders", "--reader-property", "parse.key=true"];
+    let settings = ["--command-property", "request.timeout.ms=2000", "--command-property", "linger.ms=0"];
+    let arguments: Vec<&str> = keyed.iter().chain(&settings).copied().collect();
+    let lines: Vec<String> = (0..50).map(|n| format!("key-{n}\tvalue-{n}")).collect();
+    bench.java_produces(&arguments, &(lines.join("\n") + "\n"));
+    let stored = (0..3).flat_map(|n| bench.broker.records("orders", n));
+    let mut stored: Vec<String> =
+        stored.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect();
+    stored.sort_by_key(|value| value.strip_prefix("value-").unwrap().parse::<u32>().unwrap());
+    assert_eq!(stored, (0..50).map(|n| format!("value-{n}")).collect::<Vec<_>>(), "each once");
+    bench.runtime.block_on(bench.broker.stop_broker(1)).unwrap();
+    let expected: Vec<String> = bench
+        .broker
+        .records("orders", 0)
+        .into_iter()
+        .map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap())
+        .collect();
+    let count = expected.len().to_string();
+    let all = ["--topic", "orders", "--partition", "0", "--offset", "earliest", "--max-messages", &count];
+    assert_eq!(bench.java_reads(&all), expected);
 }

@@ -158,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.outbox.push(self.serving.transmit());
         match manner {
             Manner::Whole => Ok(()),
+            Manner::Late(pause) => self.pause(pause).await,
             Manner::Corrupt(at) => {
                 self.outbox.invert(at);
                 Ok(())
@@ -178,12 +179,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Ok(());
             }
             self.outbox = rest;
-            let next = task::after(task::now(), pause);
-            select! {
-                biased;
-                () = stopped(&mut self.stop) => return Err(End::Owner("the broker is shutting down")),
-                () = task::sleep_until(next) => {}
-            }
+            self.pause(pause).await?;
+        }
+    }
+
+    /// Does nothing for so long.
+    async fn pause(&mut self, pause: Duration) -> Result<(), End> {
+        let end = task::after(task::now(), pause);
+        select! {
+            biased;
+            () = stopped(&mut self.stop) => Err(End::Owner("the broker is shutting down")),
+            () = task::sleep_until(end) => Ok(()),
         }
     }
 

@@ -233,6 +233,7 @@ impl Core {
                 let until = crate::task::after(now.at, pause);
                 self.park(id, Parked::Delayed(Box::new(call), until), until)
             }
+            Fate::DelayAnswer(pause) => self.answer_in(id, call, Manner::Late(pause), now),
             Fate::Fail(code) => self.answer(id, call, Some(&refuse(code, false)), Alteration::None, now),
             Fate::FailAfterwards(code) => {
                 self.answer(id, call, Some(&refuse(code, true)), Alteration::None, now)

@@ -2,11 +2,19 @@
 //! controller (`PartitionChangeBuilder`). Each new leader raises the leader epoch, and so does the loss of one.
 //!
 //! Different from Kafka: all replicas are one log, so a follower is never behind. It is in sync as soon as its broker is
-//! back, and no election loses records; nobody's leadership is given back by itself (`auto.leader.rebalance.enable`).
+//! back, and an election loses records only where a test says which; nobody's leadership is given back by itself (`auto.leader.rebalance.enable`).
 
 use super::state::{Refused, State};
 use super::topic::Partition;
 use crate::messages::{BrokerId, BrokerIds, ErrorCode, LeaderEpoch};
+
+/// Records that a new leader does not have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lost {
+    /// This one and all behind it.
+    pub(super) from_offset: i64,
+    pub(super) now_ms: i64,
+}
 
 impl State {
     /// Takes note that a broker is gone: it leads nothing any more, and clients are not told of it.
@@ -32,11 +40,18 @@ impl State {
         }
     }
 
-    /// Makes a live broker the leader of a partition. One without a replica gets the old leader's.
+    /// Makes a live broker the leader of a partition. One without a replica gets the old leader's. It may have lost records:
+    /// then the election is an unclean one.
     ///
     /// # Errors
     /// UNKNOWN_TOPIC_OR_PARTITION, BROKER_NOT_AVAILABLE.
-    pub(super) fn move_leader(&mut self, topic: &str, index: i32, to: BrokerId) -> Result<(), Refused> {
+    pub(super) fn move_leader(
+        &mut self,
+        topic: &str,
+        index: i32,
+        to: BrokerId,
+        lost: Option<Lost>,
+    ) -> Result<(), Refused> {
         if !self.is_live(to) {
             let text = format!("make broker {to}, which does not run, a leader");
             return Err(Refused { code: ErrorCode::BROKER_NOT_AVAILABLE, text });
@@ -53,6 +68,9 @@ impl State {
                 if old.is_none() { partition.replicas.first().copied().unwrap_or(old) } else { old };
             let instead = |id: &BrokerId| if *id == replaced { to } else { *id };
             partition.replicas = partition.replicas.iter().map(instead).collect();
+        }
+        if let Some(Lost { from_offset, now_ms }) = lost {
+            partition.log.truncate(from_offset, now_ms);
         }
         partition.lead(to);
         partition.follow(&live);
@@ -164,14 +182,14 @@ mod tests {
     #[test]
     fn a_leader_is_moved_to_a_replica_or_to_a_broker_that_takes_over_the_replica() {
         let mut state = cluster(ids([1, 2]));
-        state.move_leader("t", 0, BrokerId(2)).unwrap();
+        state.move_leader("t", 0, BrokerId(2), None).unwrap();
         assert_eq!(led(&state), (2, 1, ids([1, 2])));
-        state.move_leader("t", 0, BrokerId(3)).unwrap();
+        state.move_leader("t", 0, BrokerId(3), None).unwrap();
         assert_eq!(led(&state), (3, 2, ids([1, 3])));
-        state.move_leader("t", 0, BrokerId(3)).unwrap();
+        state.move_leader("t", 0, BrokerId(3), None).unwrap();
         assert_eq!(led(&state), (3, 3, ids([1, 3])), "elected again");
         let code = |state: &mut State, topic, index, to| {
-            state.move_leader(topic, index, BrokerId(to)).map_err(|refused| refused.code)
+            state.move_leader(topic, index, BrokerId(to), None).map_err(|refused| refused.code)
         };
         assert_eq!(code(&mut state, "t", 1, 1), Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
         assert_eq!(code(&mut state, "t", 0, 7), Err(ErrorCode::BROKER_NOT_AVAILABLE));
@@ -189,5 +207,10 @@ mod tests {
         state.create_topic("u", placed, TopicConfig::default()).unwrap();
         let partition = state.topics.get(b"u").unwrap().partition(0).unwrap();
         assert_eq!((partition.replicas.len(), partition.isr.len()), (3, 2));
+        state.delete_topic(b"t").unwrap();
+        state.create_topic("t", vec![ids([3])], TopicConfig::default()).unwrap();
+        assert_eq!(led(&state), (-1, 0, ids([3])));
+        state.unfence(BrokerId(3));
+        assert_eq!(led(&state), (3, 1, ids([3])));
     }
 }

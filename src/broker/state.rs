@@ -153,8 +153,8 @@ impl State {
         self.may_create(name, partitions.len())?;
         let id = random_id(&mut self.rng);
         let partitions = partitions.into_iter().map(|replicas| {
-            let in_sync = replicas.iter().copied().filter(|id| self.is_live(*id)).collect();
-            Partition::new(replicas, in_sync)
+            let live = replicas.iter().copied().filter(|id| self.is_live(*id)).collect();
+            Partition::new(replicas, live)
         });
         let partitions = partitions.collect();
         self.topics.insert(name.into(), Topic { id, config, partitions });

@@ -102,12 +102,14 @@ impl Topic {
 }
 
 impl Partition {
-    /// An empty partition on these brokers, of which `in_sync` are there; the first of those leads.
-    pub(super) fn new(replicas: BrokerIds, in_sync: BrokerIds) -> Partition {
+    /// An empty partition on these brokers, of which `live` are there: the first of those leads. Where there is none, the
+    /// first of all will when it is back.
+    pub(super) fn new(replicas: BrokerIds, live: BrokerIds) -> Partition {
+        let in_waiting = || replicas.iter().copied().take(1).collect();
         Partition {
-            leader: in_sync.first().copied().unwrap_or(BrokerId::NONE),
+            leader: live.first().copied().unwrap_or(BrokerId::NONE),
             leader_epoch: LeaderEpoch(0),
-            isr: in_sync,
+            isr: if live.is_empty() { in_waiting() } else { live },
             replicas,
             log: Log::new(LeaderEpoch(0)),
             watchers: BTreeSet::new(),

@@ -1,10 +1,9 @@
 //! The one place that every request passes: it is recorded there, and rules or a hook decide what becomes of it.
 
 use super::core::ConnectionId;
-use super::faults::{Case, Decision, Fate, FaultId, Rules, Scope, concerned};
+use super::faults::{Case, Decision, Fate, FaultId, Rules, concerned};
 use super::state::{Now, State};
 use crate::messages::{AnyRequest, ApiKey, BrokerId, SaslAuthenticateRequest};
-use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
@@ -29,6 +28,8 @@ pub struct SeenRequest {
     pub api: &'static str,
     /// The version.
     pub version: i16,
+    /// The topics and partitions that it is about, `None` where it names topics only. A fetch is about all of its session.
+    pub partitions: Vec<(String, Option<i32>)>,
     /// What becomes of it; a hook that is to decide is shown [`Fate::Pass`].
     pub fate: Fate,
     /// The fault that decided so, `None` for a hook or nobody.
@@ -109,27 +110,22 @@ impl Watch {
             api_key: key.0,
             api: key.name(),
             version,
+            partitions: concerned(state, sender.broker, request),
             fate: Fate::Pass,
             fault: None,
             request: without_secrets(request),
         };
-        let by_rule = self.ask_rules(state, sender, request);
+        let by_rule = self.rules.decide(&Case {
+            broker: seen.broker,
+            api: key,
+            client_id: sender.client_id,
+            about: &seen.partitions,
+        });
         let by_hook = || Decision::of(self.hook.as_mut().map_or(Fate::Pass, |hook| hook(&seen)));
         let decision = by_rule.unwrap_or_else(by_hook);
         (seen.fate, seen.fault) = (decision.fate, decision.by);
         keep_last(&mut self.seen, self.keep, seen);
         decision
-    }
-
-    fn ask_rules(&mut self, state: &State, sender: &Sender<'_>, request: &AnyRequest) -> Option<Decision> {
-        // Found out once, and only if a rule asks.
-        let about = OnceCell::new();
-        let is_about = |scope: &Scope| {
-            let about = about.get_or_init(|| concerned(state, sender.broker, request));
-            about.iter().any(|(topic, partition)| scope.covers(topic, *partition))
-        };
-        let (BrokerId(broker), api, client_id) = (sender.broker, request.key(), sender.client_id);
-        self.rules.decide(&Case { broker, api, client_id, is_about: &is_about })
     }
 
     /// Rules for requests to come.

@@ -3,11 +3,12 @@
 use crate::batch;
 use crate::cases::Topic;
 use crate::peer::Peer;
+use crate::three::Three as _;
 use ottla::broker::{Cluster, ClusterBuilder, TopicSpec};
 use ottla::messages::{
-    Acks, BrokerId, CoordinatorType, ErrorCode, FetchRequest, FindCoordinatorRequest, InitProducerIdRequest,
-    LeaderEpoch, ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
-    MetadataRequest, MetadataTopic, NodeEndpoint, ProduceRequest,
+    BrokerId, CoordinatorType, CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest, ErrorCode,
+    FetchRequest, FindCoordinatorRequest, InitProducerIdRequest, LeaderEpoch, ListOffsetsPartition,
+    ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic, MetadataRequest, MetadataTopic,
 };
 use std::collections::BTreeSet;
 use std::net::TcpStream;
@@ -52,24 +53,10 @@ impl Bench {
         let partition = self.cluster.partition(&topic.name, 0).unwrap();
         (partition.leader, partition.leader_epoch, partition.isr)
     }
-
-    fn stop(&self, broker: i32) {
-        self.runtime.block_on(self.cluster.stop_broker(broker)).unwrap();
-    }
-
-    fn start(&self, broker: i32) {
-        self.runtime.block_on(self.cluster.start_broker(broker)).unwrap();
-    }
 }
 
 fn described(peer: &mut Peer, topic: &Topic) -> MetadataTopic {
     peer.ask(12, MetadataRequest::topics([topic.name.clone()])).topics[0].clone()
-}
-
-fn with_epoch(topic: &Topic, epoch: i32) -> FetchRequest {
-    let mut request = topic.fetch(0);
-    request.topics[0].partitions[0].current_leader_epoch = LeaderEpoch(epoch);
-    request
 }
 
 fn list_end(peer: &mut Peer, topic: &Topic, timestamp: i64) -> ListOffsetsPartitionResponse {
@@ -98,96 +85,41 @@ fn every_broker_knows_all_of_them_and_every_topic() {
 }
 
 #[test]
-fn only_the_leader_takes_records_and_the_others_name_it() {
-    let bench = Bench::three();
-    let topic = bench.topic_on([2, 3]);
-    let leader = bench.cluster.address(2).unwrap();
-    for broker in [1, 3] {
-        for version in [9, 10, 12, 13] {
-            let response = bench.peer(broker).ask(version, topic.produce(batch::of(1)));
-            let done = &response.responses[0].partition_responses[0];
-            assert_eq!(done.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER, "{broker} {version}");
-            let hint = (done.current_leader.leader_id, done.current_leader.leader_epoch);
-            if version < 10 {
-                assert_eq!((hint.0, response.node_endpoints.len()), (BrokerId::NONE, 0));
-            } else {
-                assert_eq!(hint, (BrokerId(2), LeaderEpoch(0)));
-                let [NodeEndpoint { node_id, host, port, .. }] = &response.node_endpoints[..] else {
-                    panic!("{response:?}")
-                };
-                assert_eq!((*node_id, format!("{host}:{port}")), (BrokerId(2), leader.clone()));
-            }
-        }
-    }
-    assert_eq!(bench.peer(2).append(&topic, batch::of(1)), 0);
-}
-
-#[test]
-fn records_are_read_from_the_leader_and_since_version_11_from_followers() {
-    let bench = Bench::three();
-    let topic = bench.topic_on([2, 3]);
-    bench.peer(2).append(&topic, batch::of(2));
-    let code = |broker, version| bench.peer(broker).fetch(version, topic.fetch(0)).error_code;
-    for version in [4, 10, 11, 12, 13, 18] {
-        assert_eq!(code(2, version), ErrorCode::NONE);
-        let follows = if version >= 11 { ErrorCode::NONE } else { ErrorCode::NOT_LEADER_OR_FOLLOWER };
-        assert_eq!(code(3, version), follows, "{version}");
-        assert_eq!(code(1, version), ErrorCode::NOT_LEADER_OR_FOLLOWER, "{version}: has no replica");
-    }
-    let response = bench.peer(1).ask(18, topic.fetch(0));
-    assert_eq!(response.responses[0].partitions[0].current_leader.leader_id, BrokerId(2));
-    assert_eq!(response.node_endpoints[0].node_id, BrokerId(2));
-    assert!(bench.peer(1).ask(13, topic.fetch(0)).node_endpoints.is_empty());
-    assert_eq!(list_end(&mut bench.peer(2), &topic, -1).offset, 2);
-    for broker in [1, 3] {
-        let listed = list_end(&mut bench.peer(broker), &topic, -1);
-        assert_eq!(listed.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
-    }
-}
-
-#[test]
-fn a_leader_that_is_moved_fences_those_who_mean_the_old_one() {
+fn each_move_is_the_next_epoch_and_may_go_to_any_live_broker() {
     let bench = Bench::three();
     let topic = bench.topic_on([1, 2]);
     bench.peer(1).append(&topic, batch::of(1));
     bench.cluster.move_leader("t", 0, 2).unwrap();
     assert_eq!(bench.led(&topic), (Some(2), 1, vec![1, 2]));
-    for broker in [1, 2] {
-        let mut peer = bench.peer(broker);
-        let old = peer.ask(16, with_epoch(&topic, 0));
-        let partition = &old.responses[0].partitions[0];
-        assert_eq!(partition.error_code, ErrorCode::FENCED_LEADER_EPOCH);
-        assert_eq!(partition.current_leader.leader_epoch, LeaderEpoch(1));
-        assert_eq!(old.node_endpoints[0].node_id, BrokerId(2));
-        assert_eq!(peer.fetch(16, with_epoch(&topic, 2)).error_code, ErrorCode::UNKNOWN_LEADER_EPOCH);
-        assert_eq!(peer.fetch(16, with_epoch(&topic, 1)).error_code, ErrorCode::NONE);
-    }
-    let mut peer = bench.peer(2);
-    peer.append(&topic, batch::of(1));
+    bench.peer(2).append(&topic, batch::of(1));
     let epochs: Vec<i32> = bench.cluster.log("t", 0).iter().map(|batch| batch.leader_epoch).collect();
     assert_eq!(epochs, [0, 1]);
-    let mut diverged = with_epoch(&topic, 1);
-    diverged.topics[0].partitions[0].last_fetched_epoch = LeaderEpoch(0);
-    diverged.topics[0].partitions[0].fetch_offset = 2;
-    let diverging = peer.fetch(12, diverged).diverging_epoch;
-    assert_eq!((diverging.epoch, diverging.end_offset), (LeaderEpoch(0), 1), "epoch 0 ends at offset 1");
     bench.cluster.move_leader("t", 0, 3).unwrap();
     assert_eq!(bench.led(&topic), (Some(3), 2, vec![1, 3]), "it took over the replica of 2");
+    assert_eq!(bench.peer(2).fetch(12, topic.fetch(0)).error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
     assert!(bench.cluster.move_leader("t", 0, 9).is_err() && bench.cluster.move_leader("u", 0, 1).is_err());
 }
 
 #[test]
-fn a_waiting_fetch_is_answered_when_the_leader_moves() {
+fn an_unclean_election_loses_records_and_tells_where_logs_part() {
     let bench = Bench::three();
     let topic = bench.topic_on([1, 2]);
-    let mut reader = bench.peer(1);
-    let waiting = FetchRequest { min_bytes: 1, max_wait_ms: i32::MAX, ..with_epoch(&topic, 0) };
-    let id = reader.send(16, waiting.into());
-    // It waits by the time that this is answered, as the broker takes one after the other.
-    bench.peer(1).ask(12, MetadataRequest::topics([]));
-    bench.cluster.move_leader("t", 0, 2).unwrap();
-    let told = reader.take::<FetchRequest>(16, id).unwrap();
-    assert_eq!(told.responses[0].partitions[0].error_code, ErrorCode::FENCED_LEADER_EPOCH);
+    let mut peer = bench.peer(1);
+    let id = peer.producer_id();
+    for sequence in 0..3 {
+        peer.append(&topic, batch::sequenced(id, 0, sequence, 1));
+    }
+    bench.cluster.elect_uncleanly("t", 0, 2, 1).unwrap();
+    assert_eq!(bench.led(&topic), (Some(2), 1, vec![1, 2]));
+    let mut peer = bench.peer(2);
+    assert_eq!(peer.append(&topic, batch::sequenced(id, 0, 0, 1)), 0, "it remembers the first");
+    assert_eq!(peer.append(&topic, batch::sequenced(id, 0, 1, 1)), 1, "and not the second");
+    let mut reading = topic.fetch(3);
+    reading.topics[0].partitions[0].current_leader_epoch = LeaderEpoch(1);
+    reading.topics[0].partitions[0].last_fetched_epoch = LeaderEpoch(0);
+    let parted = peer.fetch(12, reading).diverging_epoch;
+    assert_eq!((parted.epoch, parted.end_offset), (LeaderEpoch(0), 1));
+    assert!(bench.cluster.elect_uncleanly("t", 0, 9, 0).is_err());
 }
 
 #[test]
@@ -220,26 +152,24 @@ fn a_broker_that_stops_loses_its_connections_and_what_it_leads() {
 }
 
 #[test]
-fn a_partition_without_another_replica_waits_for_its_broker() {
+fn a_stop_that_nobody_waits_for_is_a_stop() {
     let bench = Bench::three();
-    let topic = bench.topic_on([2]);
-    bench.peer(2).append(&topic, batch::of(2));
-    bench.stop(2);
-    assert_eq!(bench.led(&topic), (None, 1, vec![2]));
+    let topic = bench.topic_on([1, 2]);
     let mut peer = bench.peer(1);
-    let partition = described(&mut peer, &topic).partitions[0].clone();
-    assert_eq!(
-        (partition.error_code, partition.leader_id),
-        (ErrorCode::LEADER_NOT_AVAILABLE, BrokerId::NONE)
-    );
-    assert_eq!(partition.leader_epoch, LeaderEpoch(1));
-    let response = peer.ask(12, topic.produce(batch::of(1)));
-    let done = &response.responses[0].partition_responses[0];
-    assert_eq!(done.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
-    assert_eq!((done.current_leader.leader_id, response.node_endpoints.len()), (BrokerId::NONE, 0));
-    bench.start(2);
-    assert_eq!(bench.led(&topic), (Some(2), 2, vec![2]));
-    assert_eq!(bench.peer(2).append(&topic, batch::of(1)), 2);
+    bench.runtime.block_on(async {
+        let mut stop = std::pin::pin!(bench.cluster.stop_broker(1));
+        std::future::poll_fn(|context| {
+            let _ = stop.as_mut().poll(context);
+            std::task::Poll::Ready(())
+        })
+        .await;
+    });
+    assert!(peer.is_closed() && !bench.cluster.is_running(1));
+    assert_eq!(bench.led(&topic), (Some(2), 1, vec![2]));
+    bench.runtime.block_on(async { drop(bench.cluster.start_broker(1)) });
+    assert!(!bench.cluster.is_running(1), "a start that was not polled is none");
+    bench.start(1);
+    bench.peer(1).ask(12, MetadataRequest::topics([]));
 }
 
 #[test]
@@ -255,40 +185,6 @@ fn a_crash_is_noticed_when_the_test_says_so() {
     assert!(bench.cluster.fence_broker(2).is_err(), "it runs");
     bench.cluster.fence_broker(1).unwrap();
     assert_eq!(described(&mut other, &topic).partitions[0].leader_id, BrokerId(2));
-}
-
-#[test]
-fn acks_of_all_need_replicas_enough() {
-    let bench = Bench::three();
-    let topic = bench.topic_as(TopicSpec::new("t").placed([[1, 2, 3]]).setting("min.insync.replicas", "2"));
-    let mut peer = bench.peer(1);
-    bench.stop(2);
-    assert_eq!(peer.append(&topic, batch::of(1)), 0);
-    bench.stop(3);
-    assert_eq!(peer.produce(12, &topic, batch::of(1)).error_code, ErrorCode::NOT_ENOUGH_REPLICAS);
-    let one = ProduceRequest { acks: Acks::LEADER, ..topic.produce(batch::of(1)) };
-    assert_eq!(peer.ask(12, one).responses[0].partition_responses[0].error_code, ErrorCode::NONE);
-    bench.start(3);
-    assert_eq!(peer.append(&topic, batch::of(1)), 2);
-}
-
-#[test]
-fn idempotence_holds_across_leaders() {
-    let bench = Bench::three();
-    let topic = bench.topic_on([1, 2]);
-    let mut old = bench.peer(1);
-    let id = old.producer_id();
-    let append = |peer: &mut Peer, sequence| {
-        let done = peer.produce(12, &topic, batch::sequenced(id, 0, sequence, 2));
-        done.error_code.ok().map(|()| done.base_offset)
-    };
-    assert_eq!(append(&mut old, 0), Ok(0));
-    bench.cluster.move_leader("t", 0, 2).unwrap();
-    let mut new = bench.peer(2);
-    assert_eq!(append(&mut new, 0), Ok(0), "a duplicate of what the old leader took");
-    assert_eq!(append(&mut new, 4), Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
-    assert_eq!(append(&mut new, 2), Ok(2));
-    assert_ne!(bench.peer(3).producer_id(), id, "ids are the cluster's");
 }
 
 #[test]
@@ -379,17 +275,15 @@ fn addresses_change_and_brokers_change_places() {
 }
 
 #[test]
-fn a_fetch_session_is_one_brokers_own() {
+fn a_fetch_session_goes_with_its_broker() {
     let bench = Bench::three();
     let topic = bench.topic_on([1, 2]);
-    let opened = bench.peer(1).ask(12, FetchRequest { session_id: 0, session_epoch: 0, ..topic.fetch(0) });
-    let within =
-        |session_epoch| FetchRequest { session_id: opened.session_id, session_epoch, ..Default::default() };
-    assert_eq!(bench.peer(2).ask(12, within(1)).error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
-    assert_eq!(bench.peer(1).ask(12, within(1)).error_code, ErrorCode::NONE);
+    let opened = bench.peer(1).ask(12, FetchRequest { session_epoch: 0, ..topic.fetch(0) });
     bench.stop(1);
     bench.start(1);
-    assert_eq!(bench.peer(1).ask(12, within(2)).error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+    let (session_id, session_epoch) = (opened.session_id, 1);
+    let within = FetchRequest { session_id, session_epoch, ..Default::default() };
+    assert_eq!(bench.peer(1).ask(12, within).error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
 }
 
 #[test]
@@ -440,6 +334,27 @@ fn connects_and_requests_are_recorded_with_broker_and_time() {
 }
 
 #[test]
+fn clients_cannot_place_a_topic_on_brokers_that_are_gone() {
+    let bench = Bench::three();
+    bench.stop(3);
+    let on = |ids: &[i32]| {
+        let broker_ids = ids.iter().copied().map(BrokerId).collect();
+        let topic = CreatableTopic {
+            name: "t".into(),
+            num_partitions: -1,
+            replication_factor: -1,
+            assignments: vec![CreatableReplicaAssignment { broker_ids, ..Default::default() }],
+            ..Default::default()
+        };
+        bench.peer(1).ask(7, CreateTopicsRequest { topics: vec![topic], ..Default::default() })
+    };
+    assert_eq!(on(&[3]).topics[0].error_code, ErrorCode::INVALID_REPLICA_ASSIGNMENT);
+    assert_eq!(on(&[3, 2]).topics[0].error_code, ErrorCode::NONE);
+    let partition = bench.cluster.partition("t", 0).unwrap();
+    assert_eq!((partition.leader, partition.isr), (Some(2), vec![2]));
+}
+
+#[test]
 fn clusters_that_cannot_be_are_refused() {
     let bench = Bench::new(Cluster::builder().brokers(2));
     let error = |builder: ClusterBuilder| bench.runtime.block_on(builder.start()).unwrap_err().to_string();
@@ -467,4 +382,57 @@ fn many_stops_and_starts_leave_the_cluster_whole() {
     }
     assert_eq!((bench.led(&topic).1, bench.cluster.records("t", 0).len()), (30, 30));
     bench.runtime.block_on(bench.cluster.shutdown());
+}
+
+#[test]
+fn our_own_client_goes_on_when_leaders_stop() {
+    let bench = Bench::new(Cluster::builder().keep_requests(100_000));
+    bench.cluster.create_topic("t", 1).unwrap();
+    bench.runtime.block_on(async {
+        let client =
+            ottla::Client::builder().bootstrap(bench.cluster.bootstrap_servers()).connect().await.unwrap();
+        let producer = client.producer().build().unwrap();
+        let mut deliveries = Vec::new();
+        for n in 0..300 {
+            let record = ottla::Record::to("t").key("k").value(n.to_string());
+            deliveries.push(producer.send(record).await.unwrap());
+            if n % 100 == 50 {
+                let leader = bench.cluster.partition("t", 0).unwrap().leader.unwrap();
+                bench.cluster.stop_broker(leader).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                bench.cluster.start_broker(leader).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for (n, delivery) in (0..).zip(deliveries) {
+            assert_eq!(delivery.await.unwrap().offset, n, "record {n}");
+        }
+    });
+    let values: Vec<_> =
+        bench.cluster.records("t", 0).into_iter().map(|record| record.value.unwrap()).collect();
+    assert_eq!(values, (0..300).map(|n: i32| n.to_string()).collect::<Vec<_>>(), "each once, in order");
+    assert_eq!(bench.cluster.partition("t", 0).unwrap().leader_epoch, 3);
+}
+
+#[test]
+fn brokers_in_memory_stop_and_start_on_a_clock_that_is_not_the_walls() {
+    let (attempts, took) = crate::embedded::simulated(async {
+        let net = ottla::net::mem::MemNet::new(1);
+        let cluster = Cluster::builder().listen_in_memory(&net).seed(1).start().await.unwrap();
+        assert_eq!(cluster.bootstrap_servers(), "broker-1:9092,broker-2:9092,broker-3:9092");
+        let began = ottla::task::now();
+        let mut stream = crate::embedded::dial(&net, "broker-2").await;
+        cluster.stop_broker(2).await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+        let refused = crate::embedded::try_dial(&net, "broker-2").await;
+        assert!(refused.is_err());
+        cluster.start_broker(2).await.unwrap();
+        crate::embedded::dial(&net, "broker-2").await;
+        let took = ottla::task::now() - began;
+        cluster.shutdown().await;
+        (net.attempts("broker-2", 9092).len(), took)
+    });
+    assert_eq!((attempts, took), (3, Duration::ZERO));
 }

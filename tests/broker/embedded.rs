@@ -10,6 +10,8 @@ use ottla::messages::{
     AnyRequest, ApiKey, ApiVersionsRequest, CreateTopicsRequest, ErrorCode, FetchRequest, MetadataRequest,
     SaslAuthenticateRequest, SaslHandshakeRequest, api,
 };
+use ottla::net::dial::{Dial, Endpoint, Security, Stream};
+use ottla::net::mem::MemNet;
 use ottla::wire::Uuid;
 use std::future::Future;
 use std::io::{Read, Write};
@@ -281,10 +283,15 @@ pub fn simulated<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// A connection to a broker in memory.
-pub async fn dial(net: &ottla::net::mem::MemNet, host: &str) -> Box<dyn ottla::net::dial::Stream> {
-    let endpoint = ottla::net::dial::Endpoint::new(host, 9092, ottla::net::dial::Security::Plaintext);
+pub async fn dial(net: &MemNet, host: &str) -> Box<dyn Stream> {
+    try_dial(net, host).await.unwrap()
+}
+
+/// The same, where nobody may listen.
+pub async fn try_dial(net: &MemNet, host: &str) -> ottla::Result<Box<dyn Stream>> {
+    let endpoint = Endpoint::new(host, 9092, Security::Plaintext);
     let deadline = ottla::task::after(ottla::task::now(), Duration::from_secs(1));
-    ottla::net::dial::Dial::dial(&net.dialer(), &endpoint, deadline).await.unwrap().stream
+    Ok(net.dialer().dial(&endpoint, deadline).await?.stream)
 }
 
 #[test]
@@ -292,7 +299,7 @@ fn a_long_poll_takes_its_time_on_a_clock_that_is_not_the_walls() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let real = Instant::now();
     let took = simulated(async {
-        let net = ottla::net::mem::MemNet::new(1);
+        let net = MemNet::new(1);
         let broker = Broker::builder().listen_in_memory(&net, "broker", 9092).start().await.unwrap();
         let topic = topic_of(&broker, "t");
         let mut stream = dial(&net, "broker").await;

@@ -120,6 +120,24 @@ fn a_code_for_some_partitions_leaves_the_others_to_be_served() {
 }
 
 #[test]
+fn requests_are_recorded_with_the_partitions_that_they_are_about() {
+    let one = One::new();
+    let mut peer = one.peer();
+    peer.ask(13, one.produce());
+    let opened = peer.ask(13, FetchRequest { session_epoch: 0, ..one.fetch() });
+    peer.ask(13, FetchRequest { session_id: opened.session_id, session_epoch: 1, ..Default::default() });
+    peer.ask(12, MetadataRequest::topics(["u".into()]));
+    let about: Vec<_> = one.cluster().requests().into_iter().map(|seen| seen.partitions).collect();
+    let all = vec![("t".to_owned(), Some(0)), ("t".to_owned(), Some(1)), ("u".to_owned(), Some(0))];
+    let [.., produced, fetched, again, metadata] = &about[..] else { panic!("{about:?}") };
+    assert_eq!((produced, fetched), (&all, &all), "by topic id, told by name");
+    let mut again = again.clone();
+    again.sort();
+    assert_eq!(again, all, "all of the session");
+    assert_eq!(metadata, &[("u".to_owned(), None)]);
+}
+
+#[test]
 fn a_fetch_is_about_all_of_its_session() {
     let one = One::new();
     let mut peer = one.peer();
@@ -246,10 +264,20 @@ fn requests_and_answers_are_lost_by_rule() {
     let asked = Instant::now();
     assert_eq!(peer.append(&one.t, batch::of(1)), 3);
     assert!(asked.elapsed() >= Duration::from_millis(190));
+    let late = Duration::from_millis(200);
+    one.cluster().add_fault(Fault::new(Fate::DelayAnswer(late)).api(ApiKey::PRODUCE).times(1));
+    let asked = Instant::now();
+    let delayed = send(&mut peer);
+    while one.ends() != [5, 0, 0] {
+        assert!(asked.elapsed() < late, "what is asked for is done at once");
+    }
+    let answer = peer.take::<ProduceRequest>(9, delayed).unwrap();
+    assert_eq!(answer.responses[0].partition_responses[0].base_offset, 4);
+    assert!(asked.elapsed() >= late - Duration::from_millis(10));
     one.cluster().add_fault(Fault::new(Fate::Close).times(1));
     send(&mut peer);
     assert!(peer.is_closed());
-    assert_eq!(one.ends(), [4, 0, 0]);
+    assert_eq!(one.ends(), [5, 0, 0]);
 }
 
 #[test]
@@ -345,6 +373,7 @@ fn rules_are_for_brokers_and_clients_and_what_they_did_is_recorded() {
     }
     let (failed, other) = (ErrorCode::NOT_CONTROLLER, ErrorCode::UNKNOWN_SERVER_ERROR);
     assert_eq!(codes, [NONE, NONE, failed, NONE, failed, other]);
+    assert!(bench.cluster.requests().iter().all(|seen| seen.partitions.is_empty()));
     let seen: Vec<_> = bench.cluster.requests().iter().map(|seen| (seen.fate, seen.fault)).collect();
     let (pass, fail) = ((Fate::Pass, None), (Fate::Fail(failed), Some(id)));
     assert_eq!(seen, [pass, pass, fail, pass, fail, (hooked, None)]);

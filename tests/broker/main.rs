@@ -23,5 +23,5 @@ mod cases;
 mod cluster;
 mod embedded;
 mod faults;
-
 mod peer;
+mod three;

@@ -5,13 +5,13 @@
 //! whose offsets have holes is refused; attribute bits without a meaning are refused; each error has a text.
 
 use crate::broker::core::{Context, Step};
-use crate::broker::log::{Appended, Sequence, Verdict, last_sequence};
+use crate::broker::log::{Appended, Sequence, Verdict};
 use crate::broker::state::{Now, Refused, State, leader_hint};
 use crate::broker::topic::{Partition, Topic};
 use crate::broker::topic_config::TopicConfig;
 use crate::messages::{
     Acks, ErrorCode, ProducePartition, ProducePartitionResponse, ProduceRecordError, ProduceRequest,
-    ProduceResponse, ProduceTopicResponse, ProducerEpoch, ProducerId, RecordSet,
+    ProduceResponse, ProduceTopicResponse, RecordSet,
 };
 use crate::records::{
     Batch, Compression, CompressionError, DEFAULT_DECOMPRESSED_LIMIT, Decompressor, Fault, HEADER_LEN,
@@ -278,9 +278,9 @@ fn write(partition: &mut Partition, batch: &Batch, config: &TopicConfig, now: No
         let text = "the partition is not part of an ongoing transaction".to_owned();
         return Err(refuse(ErrorCode::INVALID_TXN_STATE, text));
     }
-    let sequence = sequence_of(batch);
+    let sequence = Sequence::of(batch.header());
     if let Some(sequence) = sequence {
-        match log.producers.check(sequence) {
+        match log.producers.check(sequence, now.unix_ms) {
             Verdict::Append => {}
             Verdict::Duplicate(Appended { base_offset, append_time_ms, .. }) => {
                 return Ok(Done { base_offset, append_time_ms, log_start_offset: log.start_offset() });
@@ -301,16 +301,6 @@ fn write(partition: &mut Partition, batch: &Batch, config: &TopicConfig, now: No
         log.retain_bytes(bytes);
     }
     Ok(Done { base_offset, append_time_ms, log_start_offset: log.start_offset() })
-}
-
-fn sequence_of(batch: &Batch) -> Option<Sequence> {
-    let header = batch.header();
-    (header.producer_id >= 0).then(|| Sequence {
-        producer_id: ProducerId(header.producer_id),
-        epoch: ProducerEpoch(header.producer_epoch),
-        first: header.base_sequence,
-        last: last_sequence(header.base_sequence, header.last_offset_delta),
-    })
 }
 
 /// The part of the answer for one partition; where its leader is goes into the answer as a whole.
@@ -340,15 +330,30 @@ fn answer(
     if !response.node_endpoints.iter().any(|node| node.node_id == current_leader.leader_id) {
         response.node_endpoints.extend(state.endpoint(current_leader.leader_id));
     }
+    let known = partition.filter(|_| tells_log_start(refused.code));
     ProducePartitionResponse {
         index,
         error_code: refused.code,
         base_offset: -1,
+        log_start_offset: known.map_or(-1, |partition| partition.log.start_offset()),
         record_errors: records,
         error_message: Some(refused.text.into()),
         current_leader,
         ..Default::default()
     }
+}
+
+/// Whether an error comes with the log start offset, by which a client tells that retention took what the broker
+/// remembered of it: those that `ReplicaManager.appendToLocalLog` does not name.
+fn tells_log_start(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+            | ErrorCode::INVALID_PRODUCER_EPOCH
+            | ErrorCode::UNKNOWN_PRODUCER_ID
+            | ErrorCode::NOT_ENOUGH_REPLICAS
+            | ErrorCode::INVALID_TIMESTAMP
+    )
 }
 
 fn refuse(code: ErrorCode, text: String) -> Refused {

@@ -147,6 +147,14 @@ fn check_assignment(
         );
         return Err(wrong_assignment(text));
     }
+    if !brokers.iter().any(|id| state.is_live(*id)) {
+        let text = format!(
+            "All brokers specified in the manual partition assignment for partition {} are fenced or in \
+             controlled shutdown.",
+            assignment.partition_index
+        );
+        return Err(wrong_assignment(text));
+    }
     let distinct: BTreeSet<BrokerId> = brokers.iter().copied().collect();
     if distinct.len() != brokers.len() {
         let text = "The manual partition assignment includes a broker more than once.";

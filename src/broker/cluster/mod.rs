@@ -24,8 +24,8 @@ use zeroize::Zeroizing;
 
 /// Brokers in the process that know each other. Dropping it ends them and all their connections at once.
 ///
-/// They share one memory: what a leader appends its followers have too, so every live replica is in sync, and no election
-/// loses records. For everything else each is a broker of its own, with a listener, fetch sessions, and answers that depend on
+/// They share one memory: what a leader appends its followers have too, so every live replica is in sync, and an election
+/// loses records only where it is asked to. For everything else each is a broker of its own, with a listener, fetch sessions, and answers that depend on
 /// what it leads.
 ///
 /// ```

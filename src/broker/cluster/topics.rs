@@ -1,6 +1,9 @@
 //! The topics of a [`Cluster`]: made, moved and deleted by call, and what is stored in them.
 
 use super::{Cluster, invalid};
+use crate::broker::core::Core;
+use crate::broker::leaders::Lost;
+use crate::broker::server::now;
 use crate::broker::state::{Refused, State};
 use crate::broker::stored::{StoredBatch, StoredRecord};
 use crate::broker::topic::{Partition, Topic};
@@ -185,8 +188,23 @@ impl Cluster {
     /// [`ErrorKind::Broker`](crate::ErrorKind::Broker): UNKNOWN_TOPIC_OR_PARTITION, or BROKER_NOT_AVAILABLE when the broker
     /// does not run.
     pub fn move_leader(&self, topic: &str, partition: i32, to: i32) -> Result<()> {
-        let moved = self.shared.with(|core| core.state_mut().move_leader(topic, partition, BrokerId(to)));
-        moved.map_err(|refused| refused_by_code(refused, topic).partition(partition))
+        self.elect(topic, partition, to, None)
+    }
+
+    /// Makes a live broker the leader of a partition that does not have the last records (an unclean election): what lies at
+    /// `lost_from` and beyond is gone, whole batches, and with it what was remembered of its producers. Everything else is as
+    /// in [`move_leader`](Cluster::move_leader).
+    ///
+    /// # Errors
+    /// As [`move_leader`](Cluster::move_leader).
+    pub fn elect_uncleanly(&self, topic: &str, partition: i32, to: i32, lost_from: i64) -> Result<()> {
+        let lost = Lost { from_offset: lost_from, now_ms: now().unix_ms };
+        self.elect(topic, partition, to, Some(lost))
+    }
+
+    fn elect(&self, topic: &str, partition: i32, to: i32, lost: Option<Lost>) -> Result<()> {
+        let elect = |core: &mut Core| core.state_mut().move_leader(topic, partition, BrokerId(to), lost);
+        self.shared.with(elect).map_err(|refused| refused_by_code(refused, topic).partition(partition))
     }
 
     /// Deletes the records of a partition below an offset, and answers with the log start offset from then on: `offset`, or

@@ -6,7 +6,7 @@
 
 mod scope;
 
-pub(super) use scope::{Refusal, Scope, concerned};
+pub(super) use scope::{Concerned, Refusal, Scope, concerned};
 
 use crate::messages::{AnyResponse, ApiKey, ErrorCode, RecordSet};
 use bytes::Bytes;
@@ -18,8 +18,10 @@ use std::time::Duration;
 pub enum Fate {
     /// It is answered.
     Pass,
-    /// It is answered, after a pause in which nothing else on its connection is.
+    /// It waits so long before the broker does anything, and so does what follows on its connection.
     Delay(Duration),
+    /// The broker does what it is asked to, and sends its answer so much later, before all that follows on its connection.
+    DelayAnswer(Duration),
     /// It is answered with this error code, and nothing else is done. The code stands where the API has a place for it: for
     /// each partition, else for each topic, else for the whole; of a [`Fault`] for some topic or partition, only there, and the
     /// others are served. Fetch has the codes of fetch sessions for the whole, Metadata those of leaders for each partition.
@@ -168,8 +170,8 @@ pub(super) struct Case<'a> {
     pub(super) broker: i32,
     pub(super) api: ApiKey,
     pub(super) client_id: Option<&'a str>,
-    /// Tells whether it is about a topic or partition of this scope.
-    pub(super) is_about: &'a dyn Fn(&Scope) -> bool,
+    /// Topics and partitions that it is about.
+    pub(super) about: &'a [Concerned],
 }
 
 /// What was decided, by which rule, and for which topics and partitions.
@@ -242,7 +244,8 @@ impl Fault {
         self.api.is_none_or(|api| api == case.api)
             && self.broker.is_none_or(|broker| broker == case.broker)
             && self.client_id.as_deref().is_none_or(|id| case.client_id == Some(id))
-            && (self.scope.is_everything() || (case.is_about)(&self.scope))
+            && (self.scope.is_everything()
+                || case.about.iter().any(|(topic, partition)| self.scope.covers(topic, *partition)))
     }
 }
 
@@ -250,6 +253,7 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
     Whole,
+    Late(Duration),
     Cut(usize),
     /// With one byte of its frame inverted.
     Corrupt(usize),

@@ -22,7 +22,7 @@ pub(in crate::broker) struct Refusal {
 }
 
 /// A topic that a request names, and the partition if it does.
-pub(in crate::broker) type Concerned = (Text, Option<i32>);
+pub(in crate::broker) type Concerned = (String, Option<i32>);
 
 impl Scope {
     /// Whether it leaves nothing out.
@@ -44,7 +44,7 @@ impl Refusal {
     }
 }
 
-/// The topics and partitions that a request to a broker is about; none where it is about others things.
+/// The topics and partitions that a request to a broker is about; none where it is about other things.
 pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &AnyRequest) -> Vec<Concerned> {
     match request {
         AnyRequest::Produce(request) => {
@@ -58,12 +58,12 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
         AnyRequest::ListOffsets(request) => {
             let topics = request.topics.iter().flat_map(|topic| {
                 let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
-                indexes.map(|index| (topic.name.clone(), Some(index)))
+                indexes.map(|index| (topic.name.to_string(), Some(index)))
             });
             topics.collect()
         }
         AnyRequest::Metadata(request) => match &request.topics {
-            None => state.topics.iter().map(|(name, _)| (name.clone(), None)).collect(),
+            None => state.topics.iter().map(|(name, _)| (name.to_string(), None)).collect(),
             Some(topics) => {
                 let named = topics.iter().map(|topic| {
                     let own = topic.name.clone().unwrap_or_default();
@@ -73,10 +73,10 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
             }
         },
         AnyRequest::CreateTopics(request) => {
-            request.topics.iter().map(|topic| (topic.name.clone(), None)).collect()
+            request.topics.iter().map(|topic| (topic.name.to_string(), None)).collect()
         }
         AnyRequest::DeleteTopics(request) => {
-            let by_name = request.topic_names.iter().cloned();
+            let by_name = request.topic_names.iter().map(Text::to_string);
             let by_either = request.topics.iter().map(|topic| {
                 let own = topic.name.clone().unwrap_or_default();
                 name(state, &topic.topic_id, &own)
@@ -98,6 +98,7 @@ fn fetched(state: &State, sessions: Option<&Sessions>, request: &FetchRequest) -
     named.chain(cached).collect()
 }
 
-fn name(state: &State, id: &Uuid, name: &Text) -> Text {
-    if id.is_zero() { name.clone() } else { state.topics.name_of(id).unwrap_or(name).clone() }
+fn name(state: &State, id: &Uuid, name: &Text) -> String {
+    let named = if id.is_zero() { None } else { state.topics.name_of(id) };
+    named.unwrap_or(name).to_string()
 }

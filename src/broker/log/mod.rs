@@ -6,12 +6,12 @@
 mod producers;
 
 use crate::messages::{LeaderEpoch, ProducerId};
-use crate::records::{Batch, Compression, Decompressor, RecordsError};
+use crate::records::{Batch, BatchHeader, Compression, Decompressor, RecordsError, TimestampType};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-pub(super) use producers::{Appended, Producers, Sequence, Verdict, last_sequence};
+pub(super) use producers::{Appended, Producers, Sequence, Verdict};
 
 /// A partition's records and what the broker remembers beside them.
 #[derive(Debug)]
@@ -131,6 +131,22 @@ impl Log {
         }
     }
 
+    /// Drops the batches that reach to `end_offset` or beyond, and what is remembered of them: the log ends where the first
+    /// of them began.
+    pub(super) fn truncate(&mut self, end_offset: i64, now_ms: i64) {
+        while self.batches.back().is_some_and(|newest| newest.last_offset >= end_offset) {
+            let Some(newest) = self.batches.pop_back() else { break };
+            self.bytes = self.bytes.saturating_sub(newest.frame.len());
+            self.end_offset = newest.base_offset;
+        }
+        self.start_offset = self.start_offset.min(self.end_offset);
+        self.epochs.retain(|(_, start)| *start < self.end_offset);
+        self.producers = Producers::default();
+        for (sequence, appended) in self.batches.iter().filter_map(Stored::sequence) {
+            self.producers.remember(sequence, appended, now_ms);
+        }
+    }
+
     /// Drops the oldest batches while what is left holds at least `keep_bytes` (`retention.bytes`); the newest stays.
     pub(super) fn retain_bytes(&mut self, keep_bytes: usize) {
         while self.batches.len() > 1 {
@@ -243,9 +259,24 @@ impl Stored {
 
     /// Whose batch it is, [`ProducerId::NONE`] for nobody's.
     pub(super) fn producer_id(&self) -> ProducerId {
-        const PRODUCER_ID_AT: usize = 43;
-        let bytes = self.frame.get(PRODUCER_ID_AT..).and_then(<[u8]>::first_chunk);
-        bytes.map_or(ProducerId::NONE, |bytes| ProducerId(i64::from_be_bytes(*bytes)))
+        self.header().map_or(ProducerId::NONE, |header| ProducerId(header.producer_id))
+    }
+
+    /// What a partition remembers of the batch, if an idempotent producer wrote it.
+    fn sequence(&self) -> Option<(Sequence, Appended)> {
+        let header = self.header()?;
+        let sequence = Sequence::of(&header)?;
+        let append_time_ms = match header.attributes.timestamp_type() {
+            TimestampType::CreateTime => -1,
+            TimestampType::LogAppendTime => self.max_timestamp,
+        };
+        let Sequence { first, last, .. } = sequence;
+        let appended = Appended { first, last, base_offset: self.base_offset, append_time_ms };
+        Some((sequence, appended))
+    }
+
+    fn header(&self) -> Option<BatchHeader> {
+        self.frame.first_chunk().map(BatchHeader::read)
     }
 }
 

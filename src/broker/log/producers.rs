@@ -6,6 +6,7 @@
 //! which older brokers answered here, is never answered.
 
 use crate::messages::{ErrorCode, ProducerEpoch, ProducerId};
+use crate::records::BatchHeader;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Batches of a producer that are remembered: as many as may be in flight at once.
@@ -59,10 +60,26 @@ pub(in crate::broker) enum Verdict {
     Refuse(ErrorCode, String),
 }
 
+impl Sequence {
+    /// That of a batch, if an idempotent producer wrote it.
+    pub(in crate::broker) fn of(header: &BatchHeader) -> Option<Sequence> {
+        (header.producer_id >= 0).then(|| Sequence {
+            producer_id: ProducerId(header.producer_id),
+            epoch: ProducerEpoch(header.producer_epoch),
+            first: header.base_sequence,
+            last: last_sequence(header.base_sequence, header.last_offset_delta),
+        })
+    }
+}
+
 impl Producers {
-    /// Judges a batch.
-    pub(in crate::broker) fn check(&self, batch: Sequence) -> Verdict {
-        let Some(producer) = self.by_id.get(&batch.producer_id) else { return Verdict::Append };
+    /// Judges a batch that comes at `now_ms`.
+    pub(in crate::broker) fn check(&self, batch: Sequence, now_ms: i64) -> Verdict {
+        let oldest_kept = now_ms.saturating_sub(EXPIRATION_MS);
+        let remembered = self.by_id.get(&batch.producer_id);
+        let Some(producer) = remembered.filter(|producer| producer.last_seen_ms > oldest_kept) else {
+            return Verdict::Append;
+        };
         let Sequence { producer_id, epoch, first, last } = batch;
         if epoch < producer.epoch {
             let text = format!(
@@ -85,8 +102,13 @@ impl Producers {
 
     /// Remembers a batch that was appended at `now_ms`.
     pub(in crate::broker) fn remember(&mut self, batch: Sequence, appended: Appended, now_ms: i64) {
-        if !self.by_id.contains_key(&batch.producer_id) {
-            self.make_room(now_ms);
+        let oldest_kept = now_ms.saturating_sub(EXPIRATION_MS);
+        match self.by_id.get(&batch.producer_id) {
+            None => self.make_room(oldest_kept),
+            Some(producer) if producer.last_seen_ms <= oldest_kept => {
+                self.by_id.remove(&batch.producer_id);
+            }
+            Some(_) => {}
         }
         let producer = self.by_id.entry(batch.producer_id).or_insert_with(|| Producer {
             epoch: batch.epoch,
@@ -104,12 +126,11 @@ impl Producers {
         producer.batches.push_back(appended);
     }
 
-    fn make_room(&mut self, now_ms: i64) {
+    fn make_room(&mut self, oldest_kept: i64) {
         if self.by_id.len() < MAX_PRODUCERS {
             return;
         }
-        let oldest_kept = now_ms.saturating_sub(EXPIRATION_MS);
-        self.by_id.retain(|_, producer| producer.last_seen_ms >= oldest_kept);
+        self.by_id.retain(|_, producer| producer.last_seen_ms > oldest_kept);
         if self.by_id.len() >= MAX_PRODUCERS {
             let silent = self.by_id.iter().min_by_key(|(_, producer)| producer.last_seen_ms);
             if let Some(id) = silent.map(|(id, _)| *id) {
@@ -128,7 +149,7 @@ fn out_of_order(batch: Sequence, expected: &str) -> Verdict {
 }
 
 /// The sequence number of a batch's last record: they wrap from the largest number to 0.
-pub(in crate::broker) fn last_sequence(first: i32, last_offset_delta: i32) -> i32 {
+fn last_sequence(first: i32, last_offset_delta: i32) -> i32 {
     match first.checked_add(last_offset_delta) {
         Some(last) => last,
         None => last_offset_delta.wrapping_sub(i32::MAX.wrapping_sub(first)).wrapping_sub(1),
@@ -150,13 +171,13 @@ mod tests {
     }
 
     fn append(producers: &mut Producers, batch: Sequence, base_offset: i64) {
-        assert_eq!(producers.check(batch), Verdict::Append, "{batch:?}");
+        assert_eq!(producers.check(batch, 0), Verdict::Append, "{batch:?}");
         let Sequence { first, last, .. } = batch;
         producers.remember(batch, Appended { first, last, base_offset, append_time_ms: -1 }, 0);
     }
 
     fn refused(producers: &Producers, batch: Sequence) -> ErrorCode {
-        match producers.check(batch) {
+        match producers.check(batch, 0) {
             Verdict::Refuse(code, _) => code,
             other => panic!("{batch:?}: {other:?}"),
         }
@@ -169,7 +190,7 @@ mod tests {
             append(&mut producers, batch(0, n * 10, n * 10 + 9), i64::from(n) * 100);
         }
         for n in 1..6 {
-            let Verdict::Duplicate(old) = producers.check(batch(0, n * 10, n * 10 + 9)) else {
+            let Verdict::Duplicate(old) = producers.check(batch(0, n * 10, n * 10 + 9), 0) else {
                 panic!("batch {n} is no duplicate")
             };
             assert_eq!(old.base_offset, i64::from(n) * 100);
@@ -198,7 +219,9 @@ mod tests {
         assert_eq!(refused(&producers, batch(2, 5, 6)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
         append(&mut producers, batch(2, 0, 4), 5);
         assert_eq!(refused(&producers, batch(1, 5, 6)), ErrorCode::INVALID_PRODUCER_EPOCH);
-        assert!(matches!(producers.check(batch(2, 0, 4)), Verdict::Duplicate(old) if old.base_offset == 5));
+        assert!(
+            matches!(producers.check(batch(2, 0, 4), 0), Verdict::Duplicate(old) if old.base_offset == 5)
+        );
     }
 
     #[test]
@@ -213,6 +236,21 @@ mod tests {
         let mut producers = Producers::default();
         append(&mut producers, batch(0, i32::MAX, i32::MAX), 0);
         append(&mut producers, batch(0, 0, 0), 1);
+    }
+
+    #[test]
+    fn a_producer_that_was_silent_for_a_day_is_unknown() {
+        let mut producers = Producers::default();
+        append(&mut producers, batch(3, 0, 4), 0);
+        assert_ne!(producers.check(batch(3, 9, 9), EXPIRATION_MS - 1), Verdict::Append);
+        assert_eq!(producers.check(batch(3, 9, 9), EXPIRATION_MS), Verdict::Append);
+        let appended = Appended { first: 9, last: 9, base_offset: 5, append_time_ms: -1 };
+        producers.remember(batch(3, 9, 9), appended, EXPIRATION_MS);
+        let of_yesterday = producers.check(batch(3, 0, 4), EXPIRATION_MS);
+        assert!(
+            matches!(of_yesterday, Verdict::Refuse(..)),
+            "its old batches are forgotten: {of_yesterday:?}"
+        );
     }
 
     #[test]

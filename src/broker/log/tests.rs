@@ -119,3 +119,63 @@ fn retention_takes_the_oldest_and_leaves_the_newest() {
     log.retain_bytes(0);
     assert_eq!(log.start_offset(), 2, "the newest batch stays");
 }
+
+#[test]
+fn a_leader_that_wrote_nothing_leaves_no_epoch_behind() {
+    let mut log = log_of(&[&[1, 2]]);
+    log.begin_epoch(LeaderEpoch(1));
+    log.begin_epoch(LeaderEpoch(2));
+    log.begin_epoch(LeaderEpoch(1));
+    assert_eq!(log.epochs, [(LeaderEpoch(0), 0), (LeaderEpoch(2), 2)]);
+    let mut empty = Log::new(LeaderEpoch(0));
+    empty.begin_epoch(LeaderEpoch(1));
+    assert_eq!(empty.epochs, [(LeaderEpoch(1), 0)]);
+}
+
+#[test]
+fn deleted_records_are_gone_for_every_way_to_find_them() {
+    let mut log = log_of(&[&[10, 20], &[30, 40, 50], &[60]]);
+    log.delete_before(3);
+    assert_eq!((log.start_offset(), log.batches().count()), (3, 2), "the batch of offset 3 stays whole");
+    assert_eq!(log.find_timestamp(0).unwrap().offset, 3);
+    log.retain_bytes(log.bytes);
+    assert_eq!(log.start_offset(), 3, "retention does not move it back");
+    log.delete_before(2);
+    assert_eq!(log.start_offset(), 3);
+    log.delete_before(99);
+    assert_eq!((log.start_offset(), log.end_offset(), log.bytes), (6, 6, 0));
+}
+
+#[test]
+fn a_truncated_log_forgets_records_epochs_and_producers() {
+    let mut log = Log::new(LeaderEpoch(0));
+    let stamp =
+        |base_sequence| Stamp { producer_id: 7, producer_epoch: 0, base_sequence, transactional: false };
+    for (n, epoch) in [(0, 0), (1, 0), (2, 1)] {
+        let mut builder = BatchBuilder::with_capacity(100);
+        builder.append(1, None, Some(b"v"), []).unwrap();
+        let sealed = builder.close().unwrap().seal(stamp(n));
+        let batch = Batch::open(sealed.bytes().clone(), 0, &mut Decompressor::new(1 << 20)).unwrap();
+        log.append(&batch, LeaderEpoch(epoch), None).unwrap();
+        log.producers.remember(
+            Sequence::of(batch.header()).unwrap(),
+            Appended { first: n, last: n, base_offset: n.into(), append_time_ms: -1 },
+            1,
+        );
+    }
+    log.truncate(2, 1);
+    assert_eq!((log.end_offset(), log.newest_epoch(), log.batches().count()), (2, LeaderEpoch(0), 2));
+    let verdict = |log: &Log, n| {
+        let header = BatchHeader { last_offset_delta: 0, ..*log.batches[0].open().unwrap().header() };
+        log.producers.check(Sequence::of(&BatchHeader { base_sequence: n, ..header }).unwrap(), 1)
+    };
+    assert!(matches!(verdict(&log, 1), Verdict::Duplicate(old) if old.base_offset == 1));
+    assert_eq!(verdict(&log, 2), Verdict::Append, "the last was forgotten");
+    log.truncate(0, 1);
+    assert_eq!((log.end_offset(), log.bytes, verdict_of_nobody(&log)), (0, 0, Verdict::Append));
+}
+
+fn verdict_of_nobody(log: &Log) -> Verdict {
+    let (producer_id, epoch) = (ProducerId(7), crate::messages::ProducerEpoch(0));
+    log.producers.check(Sequence { producer_id, epoch, first: 5, last: 5 }, 1)
+}

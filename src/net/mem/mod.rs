@@ -7,7 +7,7 @@
 mod pipe;
 mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -23,6 +23,8 @@ pub use stream::MemStream;
 
 /// Connections that wait to be accepted; the next one waits to be connected.
 const BACKLOG: usize = 128;
+/// Attempts to connect that are remembered for each address.
+const ATTEMPTS: usize = 10_000;
 /// The first of the ports that are given out for port 0.
 const FIRST_FREE_PORT: u16 = 49_152;
 
@@ -42,6 +44,7 @@ struct Link {
     faults: Arc<Mutex<Faults>>,
     backlog: Option<mpsc::Sender<(MemStream, String)>>,
     connections: Vec<[Weak<Mutex<Pipe>>; 2]>,
+    attempts: VecDeque<Instant>,
 }
 
 /// What goes wrong with connects and connections to an address. By default nothing does.
@@ -129,6 +132,11 @@ impl MemNet {
         pipes(&connections).for_each(|pipe| lock(&pipe).abort());
     }
 
+    /// When somebody tried to connect to an address, also in vain: the last 10,000 times.
+    pub fn attempts(&self, host: &str, port: u16) -> Vec<Instant> {
+        lock(&self.0).link(host, port).attempts.iter().copied().collect()
+    }
+
     /// How many connections were made so far, to all addresses.
     pub fn connections_made(&self) -> u64 {
         lock(&self.0).connections
@@ -143,7 +151,12 @@ impl MemNet {
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<(MemStream, String)> {
-        let faults = lock(&lock(&self.0).link(&endpoint.host, endpoint.port).faults).clone();
+        let faults = {
+            let mut state = lock(&self.0);
+            let link = state.link(&endpoint.host, endpoint.port);
+            link.note_attempt(task::now());
+            lock(&link.faults).clone()
+        };
         task::sleep_until(task::after(task::now(), faults.to_server.latency + faults.to_client.latency))
             .await;
         if faults.hang {
@@ -184,6 +197,15 @@ impl State {
         let client = MemStream::new(true, &to_client, &to_server, faults);
         let server = MemStream::new(false, &to_server, &to_client, faults);
         (client, server, name)
+    }
+}
+
+impl Link {
+    fn note_attempt(&mut self, now: Instant) {
+        if self.attempts.len() >= ATTEMPTS {
+            self.attempts.pop_front();
+        }
+        self.attempts.push_back(now);
     }
 }
 

@@ -62,6 +62,8 @@ async fn nobody_listening_is_a_refusal_and_a_dropped_listener_too() {
     drop(listener);
     refusal(net.dialer().dial(&endpoint(), soon()).await.unwrap_err());
     net.listen(HOST, PORT).unwrap();
+    assert_eq!(net.attempts(HOST, PORT), [task::now(); 4], "those in vain too");
+    assert_eq!(net.connections_made(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -212,7 +212,11 @@ cases! {
         only_five_batches_are_remembered,
         an_epoch_begins_at_0_and_fences_older_ones,
         an_unknown_producer_may_begin_anywhere,
-        sequences_wrap;
+        sequences_wrap,
+        a_refused_sequence_comes_with_the_start_of_the_log,
+        each_partition_has_sequences_of_its_own,
+        a_duplicate_is_told_the_time_of_the_first,
+        other_batches_between_do_not_matter;
     fetch:
         records_come_back_in_every_version,
         an_empty_fetch_waits_for_records,

@@ -78,3 +78,55 @@ pub fn sequences_wrap(target: &Target) {
     assert_eq!(producer.send(0, i32::MAX - 1, 4), Ok(0), "the same again");
     assert_eq!(producer.send(0, 2, 1), Ok(4));
 }
+
+pub fn a_refused_sequence_comes_with_the_start_of_the_log(target: &Target) {
+    let mut producer = Producer::new(target);
+    assert_eq!(producer.send(1, 0, 1), Ok(0));
+    for (epoch, sequence, code) in
+        [(1, 5, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER), (0, 1, ErrorCode::INVALID_PRODUCER_EPOCH)]
+    {
+        let records = batch::sequenced(producer.id, epoch, sequence, 1);
+        let done = producer.peer.produce(12, &producer.topic, records);
+        assert_eq!((done.error_code, done.base_offset, done.log_start_offset), (code, -1, 0));
+    }
+    let damaged = batch::damaged(&batch::of(1), 30);
+    assert_eq!(producer.peer.produce(12, &producer.topic, damaged).log_start_offset, -1);
+}
+
+pub fn each_partition_has_sequences_of_its_own(target: &Target) {
+    let mut peer = target.connect();
+    let (topic, id) = (target.topic_with(2, &[]), peer.producer_id());
+    let mut send = |partition, sequence| {
+        let request = topic.produce_to(partition, Some(batch::sequenced(id, 0, sequence, 1)));
+        let response = peer.ask(12, request);
+        let done = &response.responses[0].partition_responses[0];
+        done.error_code.ok().map(|()| done.base_offset)
+    };
+    assert_eq!([send(0, 0), send(0, 1), send(1, 0)], [Ok(0), Ok(1), Ok(0)]);
+    assert_eq!(send(1, 2), Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+    assert_eq!([send(0, 2), send(1, 1)], [Ok(2), Ok(1)]);
+}
+
+pub fn a_duplicate_is_told_the_time_of_the_first(target: &Target) {
+    let mut peer = target.connect();
+    let topic = target.topic_with(1, &[("message.timestamp.type", "LogAppendTime")]);
+    let id = peer.producer_id();
+    let mut send = || peer.produce(12, &topic, batch::sequenced(id, 0, 0, 2));
+    let first = send();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let second = send();
+    assert!(first.log_append_time_ms > 0);
+    assert_eq!(first, second);
+}
+
+pub fn other_batches_between_do_not_matter(target: &Target) {
+    let mut producer = Producer::new(target);
+    assert_eq!(producer.send(0, 0, 1), Ok(0));
+    let topic = producer.topic.clone();
+    assert_eq!(producer.peer.append(&topic, batch::of(3)), 1);
+    assert_eq!(producer.send(0, 0, 1), Ok(0));
+    assert_eq!(producer.send(0, 1, 1), Ok(4));
+    let other = producer.peer.producer_id();
+    let done = producer.peer.produce(12, &topic, batch::sequenced(other, 0, 0, 1));
+    assert_eq!((done.error_code, done.base_offset), (ErrorCode::NONE, 5));
+}
