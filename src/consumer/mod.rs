@@ -74,7 +74,7 @@ impl Consumer {
     ///
     /// # Errors
     /// One error for each fault, after which the next call goes on; the position of the partition it names stays.
-    /// [`ErrorKind::Records`](crate::ErrorKind::Records) when a batch is corrupt, unreadable or larger than allowed once
+    /// [`ErrorKind::Records`] when a batch is corrupt, unreadable or larger than allowed once
     /// decompressed; OFFSET_OUT_OF_RANGE when `auto.offset.reset` is `none`; what brokers refuse for good, as
     /// TOPIC_AUTHORIZATION_FAILED. What passes by itself (a leader that moves, a broker that is down) is not told: the
     /// consumer waits and goes on.
@@ -108,8 +108,8 @@ impl Consumer {
     /// Adds partitions, each from a place to begin; those that are there are moved.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) after [`close`](Self::close);
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a name that no topic can have. Nothing is assigned then.
+    /// [`ErrorKind::Closed`] after [`close`](Self::close);
+    /// [`ErrorKind::InvalidInput`] for a name that no topic can have. Nothing is assigned then.
     pub fn assign<P: Into<TopicPartition>>(
         &mut self,
         partitions: impl IntoIterator<Item = (P, Start)>,
@@ -150,7 +150,7 @@ impl Consumer {
     /// Goes on from another place: nothing that was fetched before is handed out.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the partition is not assigned.
+    /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn seek(&mut self, partition: &TopicPartition, start: Start) -> Result<()> {
         self.shared.cursors().seek(partition, start)?;
         self.shared.wake.notify_one();
@@ -160,7 +160,7 @@ impl Consumer {
     /// Hands out nothing of a partition until [`resume`](Self::resume); what is queued is kept.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the partition is not assigned.
+    /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn pause(&mut self, partition: &TopicPartition) -> Result<()> {
         self.shared.cursors().pause(partition)
     }
@@ -168,7 +168,7 @@ impl Consumer {
     /// Ends a pause.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the partition is not assigned.
+    /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn resume(&mut self, partition: &TopicPartition) -> Result<()> {
         self.shared.cursors().resume(partition)?;
         self.shared.wake.notify_one();
@@ -180,7 +180,7 @@ impl Consumer {
     /// time is.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the partition is not assigned.
+    /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn position(&self, partition: &TopicPartition) -> Result<Option<i64>> {
         self.shared.cursors().position(partition)
     }
@@ -189,7 +189,7 @@ impl Consumer {
     /// with `isolation.level=read_committed`. `None` before the first answer.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the partition is not assigned.
+    /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn lag(&self, partition: &TopicPartition) -> Result<Option<i64>> {
         self.shared.cursors().lag(partition)
     }

@@ -5,7 +5,6 @@
 
 use crate::engine::batcher::Divide;
 use crate::error::{Error, ErrorKind, Result};
-use crate::wire::Text;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 #[non_exhaustive]
 pub struct Delivered {
     /// Its topic.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// Its partition.
     pub partition: i32,
     /// Its offset; -1 when the broker does not say: with `acks=0`, and when a repeated batch was already in the log and
@@ -44,7 +43,7 @@ pub struct Delivery {
 /// The fate that the records of one batch share.
 #[derive(Debug)]
 pub(super) struct Completion {
-    topic: Text,
+    topic: Arc<str>,
     partition: i32,
     outcome: OnceLock<Outcome>,
     wakers: Mutex<Vec<Waker>>,
@@ -67,7 +66,7 @@ enum Outcome {
 }
 
 impl Completion {
-    pub(super) fn new(topic: Text, partition: i32) -> Arc<Completion> {
+    pub(super) fn new(topic: Arc<str>, partition: i32) -> Arc<Completion> {
         Arc::new(Completion { topic, partition, outcome: OnceLock::new(), wakers: Mutex::default() })
     }
 
@@ -102,7 +101,7 @@ impl Completion {
 
     fn look(&self, index: u32, timestamp_ms: i64) -> Option<Look<'_>> {
         let delivered = |offset, timestamp_ms| Delivered {
-            topic: self.topic.to_string(),
+            topic: Arc::clone(&self.topic),
             partition: self.partition,
             offset,
             timestamp_ms,
@@ -134,7 +133,7 @@ impl Completion {
 
 impl Divide for Arc<Completion> {
     fn divide(self, at: i32) -> [Self; 2] {
-        let part = || Completion::new(self.topic.clone(), self.partition);
+        let part = || Completion::new(Arc::clone(&self.topic), self.partition);
         let parts = [part(), part()];
         let [first, second] = &parts;
         self.settle(Outcome::Split(vec![(0, Arc::clone(first)), (at.unsigned_abs(), Arc::clone(second))]));

@@ -67,6 +67,24 @@ struct State {
     batcher: Batcher<Arc<Completion>>,
     view: View,
     rng: fastrand::Rng,
+    wall: WallClock,
+}
+
+/// The time that records know, read once a millisecond: to read it for each record would be a tenth of what one costs.
+#[derive(Debug, Default)]
+struct WallClock {
+    read: Option<Instant>,
+    ms: i64,
+}
+
+impl WallClock {
+    fn at(&mut self, now: Instant) -> i64 {
+        let is_fresh = |read: Instant| now.saturating_duration_since(read) < Duration::from_millis(1);
+        if !self.read.is_some_and(is_fresh) {
+            (self.read, self.ms) = (Some(now), task::wall_ms());
+        }
+        self.ms
+    }
 }
 
 #[derive(Debug)]
@@ -94,6 +112,7 @@ impl Producer {
             batcher: Batcher::new(limits(&config, &cluster)),
             view: cluster.view(),
             rng: task::rng(),
+            wall: WallClock::default(),
         };
         let shared = Arc::new(Shared {
             cluster,
@@ -122,6 +141,12 @@ impl Producer {
     /// # Cancel safety
     /// A future that is dropped before it was ready has not queued the record.
     pub async fn send(&self, record: Record) -> Result<Delivery> {
+        // Nearly always there is room.
+        match self.shared.append(&record) {
+            Ok(delivery) => return Ok(delivery),
+            Err(Obstacle::Final(error)) => return Err(error),
+            Err(Obstacle::Full | Obstacle::Topic) => {}
+        }
         let mut deadline = None;
         loop {
             // Registered before the attempt, so that what happens in between is not missed.
@@ -262,25 +287,21 @@ impl Shared {
     fn append(&self, record: &Record) -> Result<Delivery, Obstacle> {
         let now = task::now();
         let mut state = self.state();
-        let State { batcher, view, rng } = &mut *state;
+        let State { batcher, view, rng, wall } = &mut *state;
         let topic = batcher.topic(&record.topic, view, now).ok_or(Obstacle::Topic)?;
         let partition = match record.partition {
             Some(partition) => partition,
             None => {
-                let known = view.topic(&record.topic).ok_or(Obstacle::Topic)?;
-                let unplaced = Unplaced::new(
-                    &record.topic,
-                    record.key.as_deref(),
-                    record.value.as_deref(),
-                    known.partition_count(),
-                    &known.available,
-                );
+                let (name, known) = batcher.known(topic).ok_or(Obstacle::Topic)?;
+                let (key, value) = (record.key.as_deref(), record.value.as_deref());
+                let count = known.partition_count();
+                let unplaced = Unplaced::new(name, key, value, count, &known.available);
                 let choice = self.partitioner.choose(&unplaced);
                 let placed = batcher.place(topic, choice, now, rng);
-                placed.ok_or_else(|| Obstacle::Final(no_place(record, choice, known.partition_count())))?
+                placed.ok_or_else(|| Obstacle::Final(no_place(record, choice, count)))?
             }
         };
-        let timestamp = record.timestamp_ms.unwrap_or_else(task::wall_ms);
+        let timestamp = record.timestamp_ms.unwrap_or_else(|| wall.at(now));
         let entry = Entry {
             timestamp,
             key: record.key.as_deref(),
@@ -290,7 +311,7 @@ impl Shared {
                 .iter()
                 .map(|(name, value)| Header { key: name.as_bytes(), value: value.as_deref() }),
         };
-        let open = || Completion::new(record.topic.clone(), partition);
+        let open = |name: &Arc<str>| Completion::new(Arc::clone(name), partition);
         let appended = match batcher.append(topic, partition, entry, now, open) {
             Ok(appended) => appended,
             Err(Refused::Full) => {

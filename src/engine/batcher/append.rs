@@ -4,6 +4,7 @@ use super::lane::{Batch, Content, Lane, Order};
 use super::{Batcher, Divide, Limits, TopicRef};
 use crate::error::{Error, ErrorKind, Sent};
 use crate::records::{BatchBuilder, BuildError, HEADER_LEN, Header};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A record on its way into a batch.
@@ -67,8 +68,8 @@ const RECORD_FRAMING: usize = 70;
 const HEADER_FRAMING: usize = 10;
 
 impl<C: Divide> Batcher<C> {
-    /// Appends a record to the open batch of a partition; opens one if need be, with what `open` makes for its records to
-    /// share.
+    /// Appends a record to the open batch of a partition; opens one if need be, with what `open` makes of the topic's name for
+    /// its records to share.
     ///
     /// # Errors
     /// See [`Refused`]. Only after [`Refused::Full`] can the same call succeed later.
@@ -78,7 +79,7 @@ impl<C: Divide> Batcher<C> {
         partition: i32,
         record: Entry<'r, H>,
         now: Instant,
-        open: impl FnOnce() -> C,
+        open: impl FnOnce(&Arc<str>) -> C,
     ) -> Result<Appended<'_, C>, Refused>
     where
         H: IntoIterator<Item = Header<'r>, IntoIter: Clone>,
@@ -105,7 +106,7 @@ impl<C: Divide> Batcher<C> {
         partition: i32,
         record: Entry<'r, H>,
         now: Instant,
-        open: impl FnOnce() -> C,
+        open: impl FnOnce(&Arc<str>) -> C,
     ) -> Result<(usize, i32, bool), Refused>
     where
         H: IntoIterator<Item = Header<'r>, IntoIter: Clone>,
@@ -133,7 +134,7 @@ impl<C: Divide> Batcher<C> {
                 let order = Order { serial: self.next_serial, part: 0 };
                 self.next_serial = order.serial.wrapping_add(1);
                 self.unfinished.insert(order.serial, 1);
-                lane.queue.push_back(Batch::open(order, open(), builder, now));
+                lane.queue.push_back(Batch::open(order, open(&topic.label), builder, now));
                 opened = true;
                 added
             }

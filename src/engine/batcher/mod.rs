@@ -143,6 +143,8 @@ pub struct Batcher<C> {
 #[derive(Debug)]
 struct Topic {
     name: Text,
+    /// The name again: what a [`Text`] is asked for as `str` it checks each time.
+    label: Arc<str>,
     id: Uuid,
     /// `None` while it is not there.
     known: Option<Arc<view::Topic>>,
@@ -198,8 +200,8 @@ impl<C: Divide> Batcher<C> {
     }
 
     /// The topic, if the view knows it; from then on [`update`](Self::update) keeps it fresh.
-    pub fn topic(&mut self, name: &str, view: &View, now: Instant) -> Option<TopicRef> {
-        if let Some(&at) = self.names.get(name.as_bytes()) {
+    pub fn topic(&mut self, name: &Text, view: &View, now: Instant) -> Option<TopicRef> {
+        if let Some(&at) = self.names.get(name) {
             let topic = self.topics.get_mut(at)?;
             topic.last_use = now;
             return topic.known.is_some().then_some(TopicRef(at));
@@ -209,6 +211,7 @@ impl<C: Divide> Batcher<C> {
         self.names.insert(known.name.clone(), at);
         self.topics.push(Topic {
             name: known.name.clone(),
+            label: known.name.as_str().into(),
             id: Uuid::ZERO,
             known: None,
             lanes: Vec::new(),
@@ -218,6 +221,12 @@ impl<C: Divide> Batcher<C> {
         });
         self.update_topic(at, view, now);
         Some(TopicRef(at))
+    }
+
+    /// What is known of a topic, and its name.
+    pub fn known(&self, topic: TopicRef) -> Option<(&Arc<str>, &view::Topic)> {
+        let topic = self.topics.get(topic.0)?;
+        Some((&topic.label, topic.known.as_deref()?))
     }
 
     /// Takes over what a new view says of the topics in use: leaders, new partitions, topics that were made anew. Costs

@@ -123,7 +123,7 @@ fn as_text(at: &Delivered) -> String {
 
 fn as_json(at: &Delivered) -> String {
     let mut line = serde_json::json!({
-        "topic": at.topic,
+        "topic": &*at.topic,
         "partition": at.partition,
         "offset": known_offset(at),
         "timestamp": at.timestamp_ms,
