@@ -2,10 +2,12 @@
 
 use crate::bench::{Bench, RESOLVED};
 use crate::checker::{Invariant, Promises};
-use crate::history::{Claim, outcomes};
+use crate::history::{Claim, Event, outcomes};
+use crate::load::Load;
 use crate::real::cluster::RealCluster;
 use ottla::NewTopic;
 use ottla::config::Acks;
+use std::thread;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -45,10 +47,13 @@ async fn leaders_moved_by_preferred_election_stall_nobody_for_two_seconds() {
 async fn leaders_killed_every_twelve_seconds_lose_duplicate_and_reorder_nothing() {
     let bench = bench!("killed", PARTITIONS);
     let load = bench.load(bench.client.producer());
-    kill_leaders(&bench, duration()).await;
+    let elections = kill_leaders(&bench, &load, duration()).await;
     let events = load.stop(RESOLVED).await;
     let figures = bench.assert_whole(&events, &Promises::ALL).figures;
     assert_eq!(figures.acked, figures.sent, "the time-out of a delivery is longer than any election");
+    let resumed = elections.iter().map(|election| election.resumed(&events)).max().unwrap_or_default();
+    println!("   acknowledged again within {resumed:.3?} of each election");
+    assert!(resumed < Duration::from_secs(2), "{resumed:?}");
 }
 
 /// Elections take longer than deliveries may: many records are given up, not known to be written or not. What is told of
@@ -58,7 +63,7 @@ async fn leaders_killed_every_twelve_seconds_lose_duplicate_and_reorder_nothing(
 async fn deliveries_given_up_while_leaders_are_killed_break_no_promise() {
     let bench = bench!("given-up", PARTITIONS, "request.timeout.ms" = "1500");
     let load = bench.load(bench.client.producer().delivery_timeout(Duration::from_secs(3)));
-    kill_leaders(&bench, duration() / 2).await;
+    kill_leaders(&bench, &load, duration() / 2).await;
     let quiet = load.journal.now();
     sleep(Duration::from_secs(4)).await;
     let events = load.stop(RESOLVED).await;
@@ -72,21 +77,86 @@ async fn deliveries_given_up_while_leaders_are_killed_break_no_promise() {
     assert!(failed.is_empty(), "the brokers were well: {:?}", failed.first());
 }
 
+/// When somebody was seen to lead a partition whose leader was killed.
+struct Election {
+    partition: i32,
+    at: Duration,
+}
+
+impl Election {
+    /// How long it took from then until a record of the partition was acknowledged.
+    fn resumed(&self, events: &[Event]) -> Duration {
+        let is_of = |event: &&Event| matches!(event.claim, Claim::Ack { partition, .. } if partition == self.partition);
+        let next = events.iter().filter(is_of).map(|event| event.at).find(|at| *at >= self.at);
+        next.map_or(Duration::MAX, |at| at - self.at)
+    }
+}
+
 /// Kills the leader of one partition after the other, and starts each again.
-async fn kill_leaders(bench: &Bench, duration: Duration) {
-    let (begin, mut kills) = (Instant::now(), 0);
-    while begin.elapsed() < duration {
+async fn kill_leaders(bench: &Bench, load: &Load, duration: Duration) -> Vec<Election> {
+    let (begin, mut elections) = (Instant::now(), Vec::new());
+    for partition in (0..PARTITIONS).cycle() {
         let next = Instant::now() + Duration::from_secs(12);
-        let leader = bench.cluster.leader(&bench.topic, kills % PARTITIONS);
-        bench.cluster.kill(leader);
-        kills += 1;
-        sleep(Duration::from_secs(2)).await;
-        bench.cluster.start(leader);
+        let leader = bench.cluster.leader(&bench.topic, partition);
+        let cluster = &*bench.cluster;
+        cluster.kill(leader);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_secs(2));
+                cluster.start(leader);
+            });
+            cluster.next_leader(&bench.topic, partition, leader);
+            elections.push(Election { partition, at: load.journal.now() });
+        });
         // With two copies out of sync nothing could be acknowledged at all.
         bench.cluster.await_in_sync(&bench.topic);
         sleep(next.saturating_duration_since(Instant::now())).await;
+        if begin.elapsed() >= duration {
+            break;
+        }
     }
-    println!("   {kills} leaders killed within {:.0?}", begin.elapsed());
+    println!("   {} leaders killed within {:.0?}", elections.len(), begin.elapsed());
+    elections
+}
+
+/// BEHAVIOUR 7: a follower that stands still holds back acknowledgements for longer than a request may take, of records
+/// that are written. They are sent again, and not written again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn acknowledgements_that_come_too_late_duplicate_nothing() {
+    let bench = bench!("held-back", PARTITIONS, "request.timeout.ms" = "1500");
+    let load = bench.load(bench.client.producer());
+    pause_followers(&bench).await;
+    let events = load.stop(RESOLVED).await;
+    let figures = bench.assert_whole(&events, &Promises::ALL).figures;
+    assert_eq!(figures.acked, figures.sent);
+    assert!(figures.ack_max > Duration::from_secs(3), "no request was given up: {figures:?}");
+}
+
+/// The instrument is seen to find duplicates: without idempotence the same writes records again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn without_idempotence_acknowledgements_that_come_too_late_are_found_to_duplicate() {
+    let bench = bench!("twice", PARTITIONS, "request.timeout.ms" = "1500");
+    let load = bench.load(bench.client.producer().set("enable.idempotence", "false"));
+    pause_followers(&bench).await;
+    let events = load.stop(RESOLVED).await;
+    let report = bench.report(&events, &Promises { ordered: false, ..Promises::ALL });
+    assert!(report.count(Invariant::Duplicated) > 0, "nothing was written twice: who would believe it?");
+    assert_eq!(report.broken.len(), 1, "nothing else is broken");
+}
+
+/// Stops a follower for less than its session lasts, so that it stays in sync and everybody waits for it.
+async fn pause_followers(bench: &Bench) {
+    for partition in 0..PARTITIONS {
+        sleep(Duration::from_secs(3)).await;
+        let follower = bench.cluster.leader(&bench.topic, partition) % RealCluster::BROKERS.end() + 1;
+        bench.cluster.pause(follower);
+        sleep(Duration::from_millis(4_500)).await;
+        bench.cluster.resume(follower);
+        bench.cluster.await_in_sync(&bench.topic);
+    }
+    sleep(Duration::from_secs(3)).await;
 }
 
 /// BEHAVIOUR 17: the leader refuses what too few others would have a copy of.

@@ -138,6 +138,17 @@ impl RealCluster {
         seat.and_then(|seat| seat.leader).expect("it has a leader")
     }
 
+    /// Waits until somebody else leads a partition, and says who.
+    #[track_caller]
+    pub fn next_leader(&self, topic: &str, partition: i32, before: i32) -> i32 {
+        let next =
+            |seat: &Seat| seat.leader.filter(|leader| seat.partition == partition && *leader != before);
+        let otherwise = format!("partition {partition} has no leader but {before}");
+        let seats =
+            self.await_seats(topic, &otherwise, |seats| seats.iter().any(|seat| next(seat).is_some()));
+        seats.iter().find_map(next).expect("it has another leader")
+    }
+
     /// Waits until every partition of a topic has a leader and all its copies are in sync.
     #[track_caller]
     pub fn await_in_sync(&self, topic: &str) {
