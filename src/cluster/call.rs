@@ -2,7 +2,7 @@
 
 use super::link::said_of;
 use super::{Cluster, Link};
-use crate::engine::retry::{Failure, Next, Repeat};
+use crate::engine::retry::{Failure, Next, Repeat, is_worth_a_warning};
 use crate::error::{Error, ErrorKind, Result, Sent};
 use crate::messages::{Request, Route};
 use crate::task;
@@ -58,7 +58,11 @@ impl Cluster {
                 deadline,
             };
             let next = policy.decide(&failure, &mut task::rng());
-            tracing::debug!(%error, ?next, attempt, "request failed");
+            if is_worth_a_warning(attempt) {
+                tracing::warn!(%error, attempt, "a request fails again and again");
+            } else {
+                tracing::debug!(%error, ?next, attempt, "request failed");
+            }
             if let (Next::Reconnect(_), Some(link)) = (next, &used) {
                 link.close(error.clone());
             }

@@ -328,7 +328,12 @@ fn requests(topics: &BTreeMap<Text, bool>) -> Vec<MetadataRequest> {
 
 async fn ask_one_of(cluster: &Arc<Shared>, peers: Vec<Peer>, requests: &[MetadataRequest]) -> Result<Told> {
     let deadline = task::after(task::now(), cluster.config.request_timeout);
-    let told = race(peers, STAGGER, deadline, |peer| ask(cluster, peer, requests, deadline)).await;
+    let asking = |peer| async {
+        let told = ask(cluster, peer, requests, deadline).await;
+        // Another one may do: then nobody is told of this.
+        told.inspect_err(|error| tracing::debug!(%error, "a broker gave no metadata"))
+    };
+    let told = race(peers, STAGGER, deadline, asking).await;
     told.map_err(|failed| {
         let late = || Error::new(ErrorKind::Timeout, "ask any broker for metadata");
         // What a person has to mend is told before what may pass.

@@ -1,0 +1,141 @@
+//! Requests and answers in the stream of bytes, and what becomes of them.
+
+use super::Shared;
+use ottla::messages::ApiKey;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// A request that passes by.
+#[derive(Debug, Clone)]
+pub struct Passing {
+    pub key: ApiKey,
+    pub version: i16,
+    /// Counts the requests of this API over the road, from 0.
+    pub nth: usize,
+    /// Bytes behind the length.
+    pub bytes: usize,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Pass,
+    /// The broker never gets it; the connection stays.
+    LoseRequest,
+    /// The client never gets the answer; the connection stays.
+    LoseAnswer,
+    /// The connection ends before the broker has got it.
+    CutRequest,
+    /// The connection ends when the broker has answered, before the client has got it.
+    CutAnswer,
+    /// A bit is flipped, so many bytes before the end of the request.
+    FlipFromEnd(usize),
+}
+
+type Rule = Box<dyn FnMut(&Passing) -> Fate + Send>;
+
+/// All requests of a road.
+#[derive(Default)]
+pub(super) struct Requests {
+    pub(super) rule: Option<Rule>,
+    counts: Vec<(ApiKey, usize)>,
+    /// Each fate other than to pass.
+    pub(super) met: Vec<Fate>,
+}
+
+impl Requests {
+    fn judge(&mut self, key: ApiKey, version: i16, bytes: usize) -> Fate {
+        let nth = match self.counts.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, count)) => {
+                *count += 1;
+                *count - 1
+            }
+            None => {
+                self.counts.push((key, 1));
+                0
+            }
+        };
+        let fate = self.rule.as_mut().map_or(Fate::Pass, |rule| rule(&Passing { key, version, nth, bytes }));
+        if fate != Fate::Pass {
+            self.met.push(fate);
+        }
+        fate
+    }
+}
+
+/// What is to be passed on.
+pub(super) enum Piece {
+    Bytes(Vec<u8>),
+    /// Here the connection ends.
+    Cut,
+}
+
+/// One direction of a connection: cuts it into frames once there is a rule, and passes bytes on as they are until then.
+pub(super) struct Cutter {
+    road: Arc<Shared>,
+    /// The fates of the requests whose answers are to come.
+    awaited: Arc<Mutex<VecDeque<Fate>>>,
+    is_up: bool,
+    buffer: Vec<u8>,
+    framing: Option<bool>,
+}
+
+impl Cutter {
+    pub(super) fn pair(road: &Arc<Shared>) -> (Cutter, Cutter) {
+        let awaited = Arc::<Mutex<VecDeque<Fate>>>::default();
+        let cutter = |is_up| Cutter {
+            road: Arc::clone(road),
+            awaited: Arc::clone(&awaited),
+            is_up,
+            buffer: Vec::new(),
+            framing: None,
+        };
+        (cutter(true), cutter(false))
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Vec<Piece> {
+        let road = &self.road;
+        let framing = self.framing.get_or_insert_with(|| road.requests.lock().unwrap().rule.is_some());
+        if !*framing {
+            return vec![Piece::Bytes(bytes.to_vec())];
+        }
+        self.buffer.extend_from_slice(bytes);
+        let mut pieces = Vec::new();
+        while let Some(frame) = self.next_frame() {
+            pieces.extend(if self.is_up { self.request(frame) } else { self.answer(frame) });
+        }
+        pieces
+    }
+
+    /// A whole frame with its length.
+    fn next_frame(&mut self) -> Option<Vec<u8>> {
+        let length = u32::from_be_bytes(*self.buffer.first_chunk()?);
+        let total = 4 + length as usize;
+        (self.buffer.len() >= total).then(|| self.buffer.drain(..total).collect())
+    }
+
+    fn request(&mut self, mut frame: Vec<u8>) -> Option<Piece> {
+        let head = frame.get(4..8).map_or([0xff; 4], |head| head.try_into().unwrap());
+        let (key, version) = (i16::from_be_bytes([head[0], head[1]]), i16::from_be_bytes([head[2], head[3]]));
+        let fate = self.road.requests.lock().unwrap().judge(ApiKey(key), version, frame.len() - 4);
+        match fate {
+            Fate::LoseRequest => return None,
+            Fate::CutRequest => return Some(Piece::Cut),
+            Fate::FlipFromEnd(at) => {
+                let at = frame.len().saturating_sub(at + 1);
+                frame[at] ^= 0x10;
+            }
+            Fate::Pass | Fate::LoseAnswer | Fate::CutAnswer => {}
+        }
+        self.awaited.lock().unwrap().push_back(fate);
+        Some(Piece::Bytes(frame))
+    }
+
+    fn answer(&self, frame: Vec<u8>) -> Option<Piece> {
+        match self.awaited.lock().unwrap().pop_front() {
+            Some(Fate::LoseAnswer) => None,
+            Some(Fate::CutAnswer) => Some(Piece::Cut),
+            _ => Some(Piece::Bytes(frame)),
+        }
+    }
+}
