@@ -23,8 +23,8 @@ impl State {
             node.is_fenced = true;
         }
         self.forget_sessions(gone);
-        for partition in self.topics.partitions_mut() {
-            partition.lose(gone);
+        for (min_insync, partition) in self.topics.partitions_mut() {
+            partition.lose(gone, min_insync);
             self.woken.extend(&partition.watchers);
         }
     }
@@ -34,7 +34,7 @@ impl State {
         let Some(node) = self.nodes.get_mut(&back) else { return };
         node.is_fenced = false;
         let live: BrokerIds = self.live().map(|(id, _)| id).collect();
-        for partition in self.topics.partitions_mut().filter(|p| p.replicas.contains(&back)) {
+        for (_, partition) in self.topics.partitions_mut() {
             partition.regain(back, &live);
             self.woken.extend(&partition.watchers);
         }
@@ -88,13 +88,16 @@ impl Partition {
         }
     }
 
-    /// A broker is gone. The last of the ISR stays in it: nobody else has every record.
-    fn lose(&mut self, gone: BrokerId) {
+    /// A broker is gone. While too few are in sync nothing is appended with acks=all, so those that leave the ISR then may
+    /// lead again (KIP-966).
+    fn lose(&mut self, gone: BrokerId, min_insync: usize) {
         let left: BrokerIds = self.isr.iter().copied().filter(|id| *id != gone).collect();
+        let enough = left.len() >= min_insync.min(self.replicas.len());
+        let had_all = |id: &BrokerId| self.isr.contains(id) || self.elr.contains(id);
+        let is_eligible = |id: &BrokerId| !enough && had_all(id) && !left.contains(id);
+        self.elr = self.replicas.iter().copied().filter(is_eligible).collect();
         let next = self.replicas.iter().copied().find(|id| left.contains(id)).unwrap_or(BrokerId::NONE);
-        if !left.is_empty() {
-            self.isr = left;
-        }
+        self.isr = left;
         if self.leader == gone {
             self.lead(next);
         }
@@ -102,7 +105,7 @@ impl Partition {
 
     /// A broker is back, and `live` are those that are there now.
     fn regain(&mut self, back: BrokerId, live: &BrokerIds) {
-        if self.leader.is_none() && self.isr.contains(&back) {
+        if self.leader.is_none() && self.elr.contains(&back) {
             self.lead(back);
         }
         if !self.leader.is_none() {
@@ -113,6 +116,7 @@ impl Partition {
     /// Replicas that are there are in sync.
     fn follow(&mut self, live: &BrokerIds) {
         self.isr = self.replicas.iter().copied().filter(|id| live.contains(id)).collect();
+        self.elr = self.elr.iter().copied().filter(|id| !live.contains(id)).collect();
     }
 }
 
@@ -172,11 +176,26 @@ mod tests {
         let mut state = cluster(ids([1, 2]));
         state.fence(BrokerId(1));
         state.fence(BrokerId(2));
-        assert_eq!(led(&state), (-1, 2, ids([2])));
+        assert_eq!(led(&state), (-1, 2, ids([])));
         state.unfence(BrokerId(1));
-        assert_eq!(led(&state), (-1, 2, ids([2])), "it may lack records");
+        assert_eq!(led(&state), (-1, 2, ids([])), "it may lack records");
         state.unfence(BrokerId(2));
         assert_eq!(led(&state), (2, 3, ids([1, 2])));
+    }
+
+    #[test]
+    fn replicas_that_left_when_too_few_were_in_sync_may_lead_again() {
+        let mut state = cluster(ids([1, 2]));
+        state.delete_topic(b"t").unwrap();
+        let config = TopicConfig::new([("min.insync.replicas", Some("2"))]).unwrap();
+        state.create_topic("t", vec![ids([1, 2])], config).unwrap();
+        state.fence(BrokerId(1));
+        state.fence(BrokerId(2));
+        assert_eq!(led(&state), (-1, 2, ids([])));
+        state.unfence(BrokerId(1));
+        assert_eq!(led(&state), (1, 3, ids([1])), "nothing was appended without it");
+        state.unfence(BrokerId(2));
+        assert_eq!(led(&state), (1, 3, ids([1, 2])));
     }
 
     #[test]
@@ -209,7 +228,7 @@ mod tests {
         assert_eq!((partition.replicas.len(), partition.isr.len()), (3, 2));
         state.delete_topic(b"t").unwrap();
         state.create_topic("t", vec![ids([3])], TopicConfig::default()).unwrap();
-        assert_eq!(led(&state), (-1, 0, ids([3])));
+        assert_eq!(led(&state), (-1, 0, ids([])));
         state.unfence(BrokerId(3));
         assert_eq!(led(&state), (3, 1, ids([3])));
     }

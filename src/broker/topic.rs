@@ -33,6 +33,8 @@ pub(super) struct Partition {
     pub(super) leader_epoch: LeaderEpoch,
     pub(super) replicas: BrokerIds,
     pub(super) isr: BrokerIds,
+    /// Eligible leader replicas (KIP-966): no longer in sync, but with every record.
+    pub(super) elr: BrokerIds,
     pub(super) log: Log,
     /// Connections with a fetch that waits for records here.
     pub(super) watchers: BTreeSet<ConnectionId>,
@@ -48,9 +50,12 @@ impl Topics {
         self.by_name.get(name)
     }
 
-    /// All partitions there are, to be changed.
-    pub(super) fn partitions_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
-        self.by_name.values_mut().flat_map(|topic| &mut topic.partitions)
+    /// All partitions there are, to be changed, with how many replicas of each are to be in sync.
+    pub(super) fn partitions_mut(&mut self) -> impl Iterator<Item = (usize, &mut Partition)> {
+        self.by_name.values_mut().flat_map(|topic| {
+            let min_insync_replicas = topic.config.min_insync_replicas;
+            topic.partitions.iter_mut().map(move |partition| (min_insync_replicas, partition))
+        })
     }
 
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Topic> {
@@ -105,11 +110,12 @@ impl Partition {
     /// An empty partition on these brokers, of which `live` are there: the first of those leads. Where there is none, the
     /// first of all will when it is back.
     pub(super) fn new(replicas: BrokerIds, live: BrokerIds) -> Partition {
-        let in_waiting = || replicas.iter().copied().take(1).collect();
+        let eligible = if live.is_empty() { 1 } else { 0 };
         Partition {
             leader: live.first().copied().unwrap_or(BrokerId::NONE),
             leader_epoch: LeaderEpoch(0),
-            isr: if live.is_empty() { in_waiting() } else { live },
+            isr: live,
+            elr: replicas.iter().copied().take(eligible).collect(),
             replicas,
             log: Log::new(LeaderEpoch(0)),
             watchers: BTreeSet::new(),
