@@ -12,15 +12,19 @@ use ottla::net::dial::Stream;
 use ottla::wire::Text;
 use std::collections::HashSet;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 pub const USER: &str = "peer-user";
 /// What must not be seen anywhere.
 pub const PASSWORD: &str = "Marker-Passw0rd-8471";
+
+/// More than a queue for one has room for.
+const QUEUE: usize = 4;
 
 /// How long nobody listens when that is to happen twice: it cannot be counted.
 const AWAY: Duration = Duration::from_millis(1_500);
@@ -76,9 +80,7 @@ impl Peer {
         let left = (mode == Mode::Twice).then_some(2);
         *self.state.phase.lock().unwrap() = Phase::Lying { left, since: Instant::now() };
         let case = &self.state.case;
-        if case.onset == Onset::OnceWellAnew
-            || matches!(case.lie, Lie::Refuse | Lie::Greet(_) | Lie::Handshake(_))
-        {
+        if case.onset == Onset::OnceWellAnew || !matches!(case.lie, Lie::Answer(_)) {
             self.state.kick.send_modify(|kicks| *kicks += 1);
         }
     }
@@ -152,7 +154,7 @@ impl State {
     }
 
     fn is_away(&self) -> bool {
-        if !matches!(self.case.lie, Lie::Refuse) {
+        if !matches!(self.case.lie, Lie::Refuse | Lie::Hang) {
             return false;
         }
         let mut phase = self.phase.lock().unwrap();
@@ -171,16 +173,18 @@ async fn accept(listener: TcpListener, port: u16, state: Arc<State>) {
     let mut listener = Some(listener);
     loop {
         if state.is_away() {
-            state.seen.lock().unwrap().lies += 1;
             listener = None;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            away(&state, port).await;
             continue;
         }
         let listening = match &listener {
             Some(listening) => listening,
             None => match TcpListener::bind(("127.0.0.1", port)).await {
                 Ok(bound) => listener.insert(bound),
-                Err(_) => continue,
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
             },
         };
         // Looks up now and then whether it should be away.
@@ -196,6 +200,27 @@ async fn accept(listener: TcpListener, port: u16, state: Arc<State>) {
                 _ = connection(stream, &state) => {}
             }
         });
+    }
+}
+
+/// Nobody is at the port until the peer is well, or only a queue that is full. The port is kept: nobody else gets it.
+async fn away(state: &State, port: u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    // A port that is bound and not listened on refuses.
+    let (full, _kept) = match state.case.lie {
+        Lie::Hang => (Some(socket.listen(1).unwrap()), None),
+        _ => (None, Some(socket)),
+    };
+    let mut queued = Vec::new();
+    while state.is_away() {
+        state.seen.lock().unwrap().lies += 1;
+        if full.is_some() && queued.len() < QUEUE {
+            let knock = TcpStream::connect(("127.0.0.1", port));
+            queued.push(tokio::time::timeout(Duration::from_millis(50), knock).await);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("connect", "refused", Lie::Refuse).quick(Mode::ForEver),
         Case::new("connect", "refused from the beginning", Lie::Refuse).onset(Onset::AtOnce),
+        Case::new("connect", "neither taken nor refused", Lie::Hang).quick(Mode::Twice),
+        Case::new("connect", "neither taken nor refused from the beginning", Lie::Hang).onset(Onset::AtOnce),
         greet("closed at once", Greeting::Close).quick(Mode::ForEver),
         greet("closed at once from the beginning", Greeting::Close).onset(Onset::AtOnce),
         greet("reset at once", Greeting::Reset),

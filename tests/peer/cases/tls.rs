@@ -10,7 +10,6 @@ fn greet(name: &str, greeting: Greeting) -> Case {
     Case::new("tls", name, Lie::Greet(greeting)).security(Security::Tls)
 }
 
-#[cfg(all(feature = "broker", feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(super) fn cases() -> Vec<Case> {
     // A ServerHello's head, and a part of it.
     let hello = vec![0x16, 3, 3, 0, 122, 2, 0, 0, 118, 3, 3, 1, 2, 3];
@@ -34,10 +33,4 @@ pub(super) fn cases() -> Vec<Case> {
         greet("closed in the middle", Greeting::Say(hello)),
         greet("reset", Greeting::Reset),
     ]
-}
-
-#[cfg(not(all(feature = "broker", feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-pub(super) fn cases() -> Vec<Case> {
-    println!("the family tls is left out: it needs the features tls and broker");
-    Vec::new()
 }
