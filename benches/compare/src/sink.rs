@@ -4,8 +4,9 @@ use crate::TOPIC;
 use bytes::{Bytes, BytesMut};
 use ottla::messages::{
     APIS, AnyRequest, AnyResponse, ApiVersion, ApiVersionsResponse, BrokerId, InitProducerIdResponse,
-    LeaderEpoch, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic, ProducePartitionResponse,
-    ProduceResponse, ProduceTopicResponse, ProducerEpoch, ProducerId, RequestHeader, ResponseHeader, api,
+    LeaderEpoch, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic,
+    ProducePartitionResponse, ProduceResponse, ProduceTopicResponse, ProducerEpoch, ProducerId,
+    RequestHeader, ResponseHeader, api,
 };
 use ottla::wire::{self, Uuid};
 use std::collections::HashMap;
@@ -119,7 +120,12 @@ fn metadata(port: u16) -> MetadataResponse {
         ..Default::default()
     };
     MetadataResponse {
-        brokers: vec![MetadataBroker { node_id: me, host: "127.0.0.1".into(), port: port.into(), rack: None }],
+        brokers: vec![MetadataBroker {
+            node_id: me,
+            host: "127.0.0.1".into(),
+            port: port.into(),
+            rack: None,
+        }],
         cluster_id: Some("sink".into()),
         controller_id: me,
         topics: vec![MetadataTopic {
