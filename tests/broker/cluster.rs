@@ -443,3 +443,27 @@ fn brokers_in_memory_stop_and_start_on_a_clock_that_is_not_the_walls() {
     });
     assert_eq!((attempts, took), (3, Duration::ZERO));
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn every_broker_speaks_tls_and_knows_the_users() {
+    let bench = Bench::new(Cluster::builder().tls().user("alice", "alice-secret"));
+    assert_eq!(bench.cluster.security_protocol(), "SASL_SSL");
+    bench.cluster.create_topic_as(&TopicSpec::new("t").placed([[1], [2], [3]])).unwrap();
+    bench.stop(2);
+    bench.start(2);
+    bench.runtime.block_on(async {
+        let client = ottla::Client::builder()
+            .bootstrap(bench.cluster.bootstrap_servers())
+            .set("security.protocol", "SASL_SSL")
+            .set("ssl.ca.pem", bench.cluster.ca_pem().unwrap())
+            .set("sasl.mechanism", "SCRAM-SHA-256")
+            .set("sasl.username", "alice")
+            .set("sasl.password", "alice-secret");
+        let producer = client.connect().await.unwrap().producer().build().unwrap();
+        for partition in 0..3 {
+            let record = ottla::Record::to("t").partition(partition).value("v");
+            assert_eq!(producer.send(record).await.unwrap().await.unwrap().offset, 0);
+        }
+    });
+}
