@@ -58,7 +58,7 @@ impl Cluster {
                 deadline,
             };
             let next = policy.decide(&failure, &mut task::rng());
-            if is_worth_a_warning(attempt) {
+            if is_worth_a_warning(error.kind(), attempt) {
                 tracing::warn!(%error, attempt, "a request fails again and again");
             } else {
                 tracing::debug!(%error, ?next, attempt, "request failed");

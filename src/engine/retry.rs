@@ -199,10 +199,12 @@ impl Way {
     }
 }
 
-/// Whether a fault that repeats itself in silence is worth a line in the log: the fourth time in a row, the eighth, the
-/// sixteenth and so on. One that passes is not, and one that stays does not fill the disk.
-pub fn is_worth_a_warning(failures: u32) -> bool {
-    failures >= 4 && failures.is_power_of_two()
+/// Whether what a broker answers again and again is worth a line in the log: the fourth time in a row, the eighth, the
+/// sixteenth and so on. What passes is not, and what stays does not fill the disk. What befalls a connection is told once, by
+/// the connection.
+pub fn is_worth_a_warning(fault: ErrorKind, failures: u32) -> bool {
+    let is_answer = matches!(fault, ErrorKind::Broker(_) | ErrorKind::Protocol);
+    is_answer && failures >= 4 && failures.is_power_of_two()
 }
 
 /// Pauses that double from `base` to `max`, each off by up to a fifth either way, so that clients do not march in step.

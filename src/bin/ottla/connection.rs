@@ -86,7 +86,10 @@ impl Options {
             (_, 3..) => "ottla=trace",
             (true, 0) => "off",
             // What is tried again is not worth a word before it has failed for good.
-            (false, 0) => "ottla=warn,ottla::net::pool=error,ottla::cluster=error",
+            (false, 0) => {
+                "ottla=warn,ottla::net::pool=error,ottla::cluster=error,\
+                 ottla::engine::batcher=error,ottla::engine::cursor::failed=error"
+            }
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
         let log = tracing_subscriber::fmt()

@@ -167,7 +167,7 @@ impl<C: Divide> Batcher<C> {
 
 /// A batch that is sent again for good reason is no news; one that is again and again is.
 fn note(failures: u32, error: &Error) {
-    if is_worth_a_warning(failures) {
+    if is_worth_a_warning(error.kind(), failures) {
         tracing::warn!(%error, times = failures, "a batch fails again and again");
     } else {
         tracing::debug!(%error, times = failures, "a batch failed");

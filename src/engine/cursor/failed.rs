@@ -50,7 +50,7 @@ impl Cursors {
                 (now.checked_add(policy.backoff.max), true)
             }
         };
-        if is_worth_a_warning(cursor.failures) {
+        if is_worth_a_warning(error.kind(), cursor.failures) {
             tracing::warn!(%partition, %error, times = cursor.failures, "partition is not read, again and again");
         } else {
             tracing::debug!(%partition, %error, ?next, "partition not read");

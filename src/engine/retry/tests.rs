@@ -161,6 +161,7 @@ fn pauses_double_up_to_the_longest_and_are_never_the_same() {
 
 #[test]
 fn what_lasts_is_told_less_and_less_often() {
-    let told: Vec<u32> = (0..100).filter(|failures| is_worth_a_warning(*failures)).collect();
-    assert_eq!(told, [4, 8, 16, 32, 64]);
+    let told = |fault| (0..100).filter(|failures| is_worth_a_warning(fault, *failures)).collect::<Vec<u32>>();
+    assert_eq!(told(ErrorKind::Broker(ErrorCode::NOT_LEADER_OR_FOLLOWER)), [4, 8, 16, 32, 64]);
+    assert_eq!(told(ErrorKind::Disconnected), [0; 0], "its connection tells");
 }
