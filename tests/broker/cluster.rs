@@ -444,6 +444,34 @@ fn brokers_in_memory_stop_and_start_on_a_clock_that_is_not_the_walls() {
     assert_eq!((attempts, took), (3, Duration::ZERO));
 }
 
+#[test]
+fn a_shutdown_lets_an_answer_arrive_and_a_stop_does_not() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    for gentle in [true, false] {
+        let (announced, arrived) = crate::embedded::simulated(async {
+            let net = ottla::net::mem::MemNet::new(1);
+            let cluster = Cluster::builder().brokers(1).listen_in_memory(&net).start().await.unwrap();
+            // Its description is more than a connection holds while nobody reads.
+            cluster.create_topic("t", 10_000).unwrap();
+            let mut stream = crate::embedded::dial(&net, "broker-1").await;
+            let request = crate::peer::frame(12, 1, &MetadataRequest::all_topics().into());
+            stream.write_i32(i32::try_from(request.len()).unwrap()).await.unwrap();
+            stream.write_all(&request).await.unwrap();
+            let announced = stream.read_i32().await.unwrap();
+            // By then the broker waits for room.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let end = async {
+                if gentle { cluster.shutdown().await } else { cluster.stop_broker(1).await.unwrap() }
+            };
+            let mut answer = Vec::new();
+            let ((), _) = tokio::join!(end, stream.read_to_end(&mut answer));
+            (usize::try_from(announced).unwrap(), answer.len())
+        });
+        assert!(announced > 200_000);
+        assert_eq!(arrived == announced, gentle, "{arrived} of {announced}");
+    }
+}
+
 #[cfg(feature = "tls")]
 #[test]
 fn every_broker_speaks_tls_and_knows_the_users() {

@@ -353,6 +353,9 @@ fn an_answer_that_waits_is_altered_when_it_comes() {
     one.cluster().add_fault(Fault::new(Fate::Corrupt(Byte::OfRecords(30))).api(ApiKey::FETCH).times(1));
     let waiting = FetchRequest { min_bytes: 1, max_wait_ms: i32::MAX, ..one.t.fetch(0) };
     let id = reader.send(12, waiting.into());
+    while !one.cluster().requests().iter().any(|seen| seen.api == "Fetch") {
+        std::thread::yield_now();
+    }
     let sent = batch::of(1);
     one.peer().append(&one.t, sent.clone());
     let told = reader.take::<FetchRequest>(12, id).unwrap();
