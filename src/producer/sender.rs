@@ -200,6 +200,7 @@ fn seal_in_place(shared: &Shared, shipment: &mut Shipment) {
 async fn send(shared: &Shared, shipment: &mut Shipment) -> Result<Reply<ProduceRequest>> {
     let timeout = shared.cluster.config().request_timeout;
     let deadline = task::after(task::now(), timeout);
+    let deadline = shipment.send_by().map_or(deadline, |by| by.min(deadline));
     let link = shared.cluster.link(shipment.broker(), Lane::Produce, deadline).await;
     let link = link.map_err(|error| error.sent(Sent::Never))?;
     let wanted = if shipment.has_topic_ids() { Span::from(3) } else { Span::new(3, 12) };

@@ -122,6 +122,11 @@ impl<C> Batch<C> {
         after(self.newest, limits.delivery_timeout)
     }
 
+    /// When no attempt may begin any more: with a request's time on top its first record has waited for long enough.
+    pub(super) fn last_start(&self, limits: &Limits) -> Instant {
+        after(self.created, limits.delivery_timeout)
+    }
+
     /// Whether it is open for so long that it takes no more records.
     pub(super) fn is_stale(&self, limits: &Limits, now: Instant) -> bool {
         let open_for = OPEN_AT_MOST.min(limits.delivery_timeout / OPEN_SHARE).max(limits.linger);

@@ -396,8 +396,15 @@ impl<C: Divide> Batcher<C> {
     /// Takes a lane's next batch for a request that has `room` left, `None` for all it needs.
     fn take(&mut self, at: usize, now: Instant, room: Option<usize>) -> Option<shipment::Item> {
         let lane = self.lanes.get_mut(at)?;
-        let head = lane.queue.front()?;
+        let head = lane.queue.front_mut()?;
         if head.not_before > now || room.is_some_and(|room| head.content.len() > room) {
+            return None;
+        }
+        let until = head.last_start(&self.limits);
+        if now >= until {
+            // The answer would come too late for its first record. It is given up when the time of its last one is over.
+            head.not_before = head.expiry(&self.limits);
+            self.schedule(at);
             return None;
         }
         let taken = lane.take_front(&self.producer, &self.limits);
@@ -413,6 +420,7 @@ impl<C: Divide> Batcher<C> {
             partition,
             content,
             stamp,
+            until,
         })
     }
 

@@ -8,6 +8,7 @@ use crate::messages::{
 use crate::records::{ClosedBatch, SealedBatch, Stamp};
 use crate::wire::{Text, Uuid};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// What one request carries. It owns the records until it is handed back with the answer.
 ///
@@ -31,6 +32,8 @@ pub(super) struct Item {
     pub(super) partition: i32,
     pub(super) content: Content,
     pub(super) stamp: Stamp,
+    /// When it may not be sent any more.
+    pub(super) until: Instant,
 }
 
 /// What became of a shipment's request.
@@ -58,6 +61,11 @@ impl Shipment {
     /// How many batches there are, one a partition.
     pub fn batch_count(&self) -> usize {
         self.items.len()
+    }
+
+    /// When it may not be sent any more, if it waits for a connection until then: some of its records have no time left.
+    pub fn send_by(&self) -> Option<Instant> {
+        self.items.iter().map(|item| item.until).min()
     }
 
     /// Bytes of the batches as they are now.

@@ -390,6 +390,33 @@ fn a_record_for_which_no_attempt_is_left_fails_when_its_time_is_over() {
     }
 }
 
+#[test]
+fn no_attempt_begins_when_the_first_record_of_a_batch_has_no_time_left() {
+    let delivery_timeout = Duration::from_secs(12);
+    let mut bench = Bench::new(Limits { delivery_timeout, linger: Duration::ZERO, ..limits() });
+    bench.apply(view(ID, &[(-1, 1), (1, 1), (0, 1), (1, 1)]));
+    bench.send(0, "first").unwrap();
+    bench.pass(900);
+    bench.send(0, "last").unwrap();
+    bench.pass(11_050);
+    bench.apply(view(ID, &[(0, 2), (1, 1), (0, 1), (1, 1)]));
+    let shipment = bench.drain(0).unwrap();
+    assert_eq!(shipment.send_by(), Some(bench.now + Duration::from_millis(50)));
+    bench.answer(shipment, gone(Sent::Never));
+    bench.pass(200);
+    assert!(bench.drain(0).is_none(), "its answer could come a request's time and more too late");
+    assert!(bench.batcher.ready(bench.now).is_empty(), "nobody looks again and again");
+    assert_eq!(bench.batcher.next_deadline(), Some(bench.now + Duration::from_millis(750)));
+    bench.pass(749);
+    bench.expire();
+    assert!(bench.outcomes.is_empty(), "the last one has its time");
+    bench.pass(1);
+    bench.expire();
+    for value in ["first", "last"] {
+        assert_eq!(bench.error(value).kind(), ErrorKind::Timeout);
+    }
+}
+
 /// Batches grow while they wait, and the first record's age is no other's.
 #[test]
 fn no_record_fails_before_its_own_time_is_over_nor_long_after() {
