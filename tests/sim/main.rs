@@ -15,6 +15,7 @@
     reason = "tests, with threads and runtimes of their own"
 )]
 
+mod alone;
 mod check;
 mod liar;
 mod plan;

@@ -219,6 +219,30 @@ async fn throttling_is_honoured_but_not_for_days() {
     }
 }
 
+/// A broker that was rolled back offers less on the next connection: what was agreed on the last one means nothing there.
+#[tokio::test(start_paused = true)]
+async fn versions_are_agreed_anew_with_a_broker_that_was_downgraded() {
+    let _seed = simulate(21);
+    let net = MemNet::new(21);
+    let a = Scripted::new(&net, "a", 9092, one().script());
+    let cluster = cluster(&net, "a:9092", &[]);
+    cluster.refresh(within(SECOND)).await.unwrap();
+    let newest = a.requests().last().unwrap().header.request_api_version;
+    net.cut("a", 9092);
+    a.turn(|asked| {
+        let mut answer = one().answer(asked);
+        if let AnyResponse::ApiVersions(offered) = &mut answer {
+            for api in &mut offered.api_keys {
+                api.max_version = api.max_version.min(9);
+            }
+        }
+        Act::Answer(answer)
+    });
+    cluster.refresh(within(5 * SECOND)).await.unwrap();
+    let asked = a.requests().into_iter().rev().find(|asked| asked.key() == ApiKey::METADATA).unwrap();
+    assert_eq!((newest, asked.header.request_api_version), (13, 9));
+}
+
 /// More callers than may be under way at once, all of whom give up: their slots come back.
 #[tokio::test(start_paused = true)]
 async fn calls_that_are_dropped_give_their_slots_back() {
