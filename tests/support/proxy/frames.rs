@@ -4,6 +4,7 @@ use super::Shared;
 use ottla::messages::ApiKey;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// A request that passes by.
 #[derive(Debug, Clone)]
@@ -41,6 +42,15 @@ pub(super) struct Requests {
     counts: Vec<(ApiKey, usize)>,
     /// Each fate other than to pass.
     pub(super) met: Vec<Fate>,
+    /// From when a request was read here to when its answer was.
+    pub(super) answered: Vec<(ApiKey, Duration)>,
+}
+
+/// A request whose answer is to come.
+struct Awaited {
+    fate: Fate,
+    key: ApiKey,
+    since: Instant,
 }
 
 impl Requests {
@@ -73,8 +83,7 @@ pub(super) enum Piece {
 /// One direction of a connection: cuts it into frames once there is a rule, and passes bytes on as they are until then.
 pub(super) struct Cutter {
     road: Arc<Shared>,
-    /// The fates of the requests whose answers are to come.
-    awaited: Arc<Mutex<VecDeque<Fate>>>,
+    awaited: Arc<Mutex<VecDeque<Awaited>>>,
     is_up: bool,
     buffer: Vec<u8>,
     framing: Option<bool>,
@@ -82,7 +91,7 @@ pub(super) struct Cutter {
 
 impl Cutter {
     pub(super) fn pair(road: &Arc<Shared>) -> (Cutter, Cutter) {
-        let awaited = Arc::<Mutex<VecDeque<Fate>>>::default();
+        let awaited = Arc::<Mutex<VecDeque<Awaited>>>::default();
         let cutter = |is_up| Cutter {
             road: Arc::clone(road),
             awaited: Arc::clone(&awaited),
@@ -117,7 +126,8 @@ impl Cutter {
     fn request(&mut self, mut frame: Vec<u8>) -> Option<Piece> {
         let head = frame.get(4..8).map_or([0xff; 4], |head| head.try_into().unwrap());
         let (key, version) = (i16::from_be_bytes([head[0], head[1]]), i16::from_be_bytes([head[2], head[3]]));
-        let fate = self.road.requests.lock().unwrap().judge(ApiKey(key), version, frame.len() - 4);
+        let key = ApiKey(key);
+        let fate = self.road.requests.lock().unwrap().judge(key, version, frame.len() - 4);
         match fate {
             Fate::LoseRequest => return None,
             Fate::CutRequest => return Some(Piece::Cut),
@@ -127,14 +137,18 @@ impl Cutter {
             }
             Fate::Pass | Fate::LoseAnswer | Fate::CutAnswer => {}
         }
-        self.awaited.lock().unwrap().push_back(fate);
+        self.awaited.lock().unwrap().push_back(Awaited { fate, key, since: Instant::now() });
         Some(Piece::Bytes(frame))
     }
 
     fn answer(&self, frame: Vec<u8>) -> Option<Piece> {
-        match self.awaited.lock().unwrap().pop_front() {
-            Some(Fate::LoseAnswer) => None,
-            Some(Fate::CutAnswer) => Some(Piece::Cut),
+        let Some(request) = self.awaited.lock().unwrap().pop_front() else {
+            return Some(Piece::Bytes(frame));
+        };
+        self.road.requests.lock().unwrap().answered.push((request.key, request.since.elapsed()));
+        match request.fate {
+            Fate::LoseAnswer => None,
+            Fate::CutAnswer => Some(Piece::Cut),
             _ => Some(Piece::Bytes(frame)),
         }
     }

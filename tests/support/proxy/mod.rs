@@ -15,6 +15,7 @@ mod pipe;
 pub use frames::{Fate, Passing};
 
 use frames::Requests;
+use ottla::messages::ApiKey;
 use ottla::net::dial::{BoxFuture, Connected, Dial, Endpoint, SocketOptions, TcpDial};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -97,6 +98,13 @@ impl Road {
     /// How often each fate was met.
     pub fn met(&self, fate: Fate) -> usize {
         self.0.requests.lock().unwrap().met.iter().filter(|met| **met == fate).count()
+    }
+
+    /// How long each request of an API took that was answered while there was a rule: from its coming here to its answer's,
+    /// which is the broker's own time and the latency of one way.
+    pub fn answered(&self, key: ApiKey) -> Vec<Duration> {
+        let requests = self.0.requests.lock().unwrap();
+        requests.answered.iter().filter(|(answered, _)| *answered == key).map(|(_, took)| *took).collect()
     }
 
     /// The port that leads to this broker.
