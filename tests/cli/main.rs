@@ -9,7 +9,9 @@ mod real;
 
 mod broker;
 mod consume;
+mod envelope;
 mod failures;
+mod interrupted;
 mod produce;
 mod quickstart;
 mod tool;

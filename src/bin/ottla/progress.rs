@@ -48,6 +48,11 @@ impl Progress {
         self.bar.suspend(|| eprintln!("ottla: {text}"));
     }
 
+    /// Ends the display and leaves nothing.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Ends the display and leaves one line that tells what there was.
     pub(crate) fn finish(&self) {
         if !self.bar.is_hidden() {

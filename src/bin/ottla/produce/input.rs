@@ -1,13 +1,13 @@
-//! [`Input`]: standard input and files, read by a thread of its own in pieces of whole lines.
+//! [`Input`]: standard input and files, read by a thread of its own in pieces of whole lines, or each file as a whole.
 //!
 //! A piece goes on as soon as there is a whole line, so that what is typed or trickles in is not kept waiting; what is read
-//! ahead is bounded by the channel. A line longer than a record may be is passed over, not kept.
+//! ahead is bounded by the channel. A line or a file longer than a record may be is passed over, not kept.
 
 use crate::delimiter;
 use crate::failure::{Failure, Outcome};
 use bytes::{Buf, Bytes, BytesMut};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::path::PathBuf;
 use std::thread;
 use tokio::sync::mpsc;
@@ -24,10 +24,25 @@ pub(super) enum Piece {
     Source(usize),
     /// Whole lines with their delimiters; the last one of a source may lack it.
     Lines(Bytes),
+    /// A file that is one record.
+    File(Bytes),
     /// A line of so many bytes, which was not kept.
     TooLong(usize),
+    /// A file of so many bytes, which was to be one record and is too long for it.
+    FileTooLong(usize),
     /// The source cannot be read any further.
     Unreadable(String),
+}
+
+/// How to read.
+#[derive(Debug, Clone)]
+pub(super) struct Manner {
+    /// Whether files are read by lines, and not each as one record.
+    pub(super) by_lines: bool,
+    /// What ends a line.
+    pub(super) delimiter: Vec<u8>,
+    /// How long a record may be.
+    pub(super) limit: usize,
 }
 
 /// What is going to be read.
@@ -49,7 +64,7 @@ pub(super) struct Input {
 
 impl Input {
     /// Opens all sources, so that a missing file is told before anything is sent, and starts to read them.
-    pub(super) fn open(files: &[PathBuf], delimiter: &[u8], limit: usize) -> Outcome<(Input, Sources)> {
+    pub(super) fn open(files: &[PathBuf], manner: &Manner) -> Outcome<(Input, Sources)> {
         let standard_input = [PathBuf::from("-")];
         let files = if files.is_empty() { standard_input.as_slice() } else { files };
         let mut sources = Sources { names: Vec::new(), total_bytes: Some(0), is_terminal: false };
@@ -65,6 +80,9 @@ impl Input {
             let unreadable = |error| Failure::failed(format!("cannot read {}: {error}", path.display()));
             let file = File::open(path).map_err(unreadable)?;
             let metadata = file.metadata().map_err(unreadable)?;
+            if metadata.is_dir() {
+                return Err(Failure::failed(format!("cannot read {}: it is a folder", path.display())));
+            }
             // A pipe has no length of its own.
             let length = Some(metadata.len()).filter(|_| metadata.is_file());
             sources.total_bytes =
@@ -73,7 +91,8 @@ impl Input {
             opened.push(Some(file));
         }
         let (sender, pieces) = mpsc::channel(PIECES);
-        let reader = Reader { sender, delimiter: delimiter.to_vec(), limit };
+        let Manner { by_lines, delimiter, limit } = manner.clone();
+        let reader = Reader { sender, by_lines, delimiter, limit };
         thread::spawn(move || reader.read_all(opened));
         Ok((Input { pieces }, sources))
     }
@@ -92,6 +111,16 @@ impl Input {
     }
 }
 
+/// How many lines there are.
+pub(super) fn count_lines(mut lines: Bytes, delimiter: &[u8]) -> u64 {
+    let mut count = 0;
+    while !lines.is_empty() {
+        first_line(&mut lines, delimiter);
+        count += 1;
+    }
+    count
+}
+
 /// Takes the first line off, without its delimiter.
 pub(super) fn first_line(lines: &mut Bytes, delimiter: &[u8]) -> Bytes {
     match delimiter::find(lines, delimiter) {
@@ -107,6 +136,7 @@ pub(super) fn first_line(lines: &mut Bytes, delimiter: &[u8]) -> Bytes {
 /// The reading thread. It ends when everything is read, or when nobody wants to know any more.
 struct Reader {
     sender: mpsc::Sender<Piece>,
+    by_lines: bool,
     delimiter: Vec<u8>,
     limit: usize,
 }
@@ -118,6 +148,7 @@ impl Reader {
     fn read_all(&self, sources: Vec<Option<File>>) {
         for (index, source) in sources.into_iter().enumerate() {
             let read = self.hand_on(Piece::Source(index)).and_then(|()| match source {
+                Some(file) if !self.by_lines => self.read_whole(file),
                 Some(file) => self.read(BufReader::with_capacity(BLOCK_BYTES, file)),
                 None => self.read(BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock())),
             });
@@ -125,6 +156,20 @@ impl Reader {
                 return;
             }
         }
+    }
+
+    fn read_whole(&self, mut file: File) -> Result<(), Unwanted> {
+        let mut content = Vec::new();
+        // One byte more than a record may have shows that it has too many.
+        let most = u64::try_from(self.limit).unwrap_or(u64::MAX).saturating_add(1);
+        if let Err(error) = file.by_ref().take(most).read_to_end(&mut content) {
+            return self.hand_on(Piece::Unreadable(error.to_string()));
+        }
+        if content.len() <= self.limit {
+            return self.hand_on(Piece::File(content.into()));
+        }
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        self.hand_on(Piece::FileTooLong(content.len().max(usize::try_from(length).unwrap_or(usize::MAX))))
     }
 
     fn read(&self, mut source: impl BufRead) -> Result<(), Unwanted> {
@@ -191,7 +236,6 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
 
     /// Hands out at most `step` bytes at a time.
     struct Slow<'a>(&'a [u8], usize);
@@ -209,7 +253,7 @@ mod tests {
     /// The lines as text, and `!size` for one that is too long.
     fn lines(text: &str, delimiter: &str, limit: usize, step: usize) -> Vec<String> {
         let (sender, mut pieces) = mpsc::channel(1000);
-        let reader = Reader { sender, delimiter: delimiter.into(), limit };
+        let reader = Reader { sender, by_lines: true, delimiter: delimiter.into(), limit };
         assert!(reader.read(BufReader::new(Slow(text.as_bytes(), step))).is_ok());
         drop(reader);
         let mut all = Vec::new();

@@ -1,6 +1,7 @@
 //! [`Format`]: how a line becomes a record.
 
-use super::{Options, json};
+use super::envelope::Envelope;
+use super::{Kept, Options, json};
 use crate::delimiter;
 use crate::failure::{Failure, Outcome};
 use bytes::Bytes;
@@ -12,9 +13,22 @@ pub(super) struct Format {
     /// What all records have in common.
     common: Record,
     key: Option<Bytes>,
-    key_delimiter: Option<Vec<u8>>,
-    empty_as_null: bool,
-    json: bool,
+    shape: Shape,
+}
+
+/// What a line consists of.
+#[derive(Debug)]
+enum Shape {
+    Plain { key_delimiter: Option<Vec<u8>>, empty_as_null: bool, json: bool },
+    Envelope { keeps_partition: bool, keeps_timestamp: bool },
+}
+
+/// A record that a line became.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) record: Record,
+    /// How many bytes key and value have.
+    pub(super) bytes: usize,
 }
 
 impl Format {
@@ -27,45 +41,100 @@ impl Format {
                 None => common.null_header(header.as_str()),
             };
         }
-        common =
-            options.partition.filter(|partition| *partition >= 0).into_iter().fold(common, Record::partition);
+        let partition = options.partition.filter(|partition| *partition >= 0);
+        let keeps = |what: Kept| options.keep.contains(&what);
+        if partition.is_some() && keeps(Kept::Partition) {
+            return Err(Failure::usage("-p and --keep partition: one of them decides"));
+        }
+        if options.timestamp.is_some() && keeps(Kept::Timestamp) {
+            return Err(Failure::usage("--timestamp and --keep timestamp: one of them decides"));
+        }
+        common = partition.into_iter().fold(common, Record::partition);
         common = options.timestamp.into_iter().fold(common, Record::timestamp_ms);
-        Ok(Format {
-            common,
-            key: options.key.as_ref().map(|key| Bytes::copy_from_slice(key.as_bytes())),
-            key_delimiter: options.key_delimiter.clone(),
-            empty_as_null: options.empty_as_null,
-            json: options.json,
-        })
+        let shape = match options.envelope {
+            true => Shape::Envelope {
+                keeps_partition: keeps(Kept::Partition),
+                keeps_timestamp: keeps(Kept::Timestamp),
+            },
+            false => Shape::Plain {
+                key_delimiter: options.key_delimiter.clone(),
+                empty_as_null: options.empty_as_null,
+                json: options.json,
+            },
+        };
+        let key = options.key.as_ref().map(|key| Bytes::copy_from_slice(key.as_bytes()));
+        Ok(Format { common, key, shape })
     }
 
     /// The record that a line is.
     ///
     /// # Errors
-    /// When the values are to be JSON, and this one is not.
-    pub(super) fn record(&self, line: Bytes) -> Result<Record> {
-        let (own_key, value) = match self.key_delimiter.as_deref() {
-            Some(delimiter) => split(line, delimiter),
-            None => (None, line),
-        };
-        let mut record = self.common.clone();
-        match own_key {
-            Some(key) if key.is_empty() && self.empty_as_null => {}
-            Some(key) => record = record.key(key),
-            None => record = self.key.clone().into_iter().fold(record, Record::key),
+    /// When it is to be JSON, and is not, or not of the right shape.
+    pub(super) fn record(&self, line: Bytes) -> Result<Made> {
+        match &self.shape {
+            Shape::Plain { key_delimiter, empty_as_null, json } => {
+                let (own_key, value) = match key_delimiter.as_deref() {
+                    Some(delimiter) => split(line, delimiter),
+                    None => (None, line),
+                };
+                let key = match own_key {
+                    Some(key) if key.is_empty() && *empty_as_null => None,
+                    Some(key) => Some(key),
+                    None => self.key.clone(),
+                };
+                let value = Some(value).filter(|value| !value.is_empty() || !*empty_as_null);
+                let value = match value {
+                    Some(value) if *json => Some(sorted(&value)?),
+                    value => value,
+                };
+                Ok(made(self.common.clone(), key, value))
+            }
+            Shape::Envelope { keeps_partition, keeps_timestamp } => {
+                let envelope =
+                    Envelope::read(&line).map_err(|error| unreadable("read the line as a record", &error))?;
+                let mut record = self.common.clone();
+                for (name, value) in envelope.headers.0 {
+                    record = match value.bytes(&line) {
+                        Some(value) => record.header(&*name, value),
+                        None => record.null_header(&*name),
+                    };
+                }
+                // Negative is what other writers say when they do not know.
+                let partition = envelope.partition.filter(|partition| *keeps_partition && *partition >= 0);
+                let time = envelope.ts.filter(|time| *keeps_timestamp && *time >= 0);
+                record = partition.into_iter().fold(record, Record::partition);
+                record = time.into_iter().fold(record, Record::timestamp_ms);
+                let key = envelope.key.bytes(&line).or_else(|| self.key.clone());
+                Ok(made(record, key, envelope.payload.bytes(&line)))
+            }
         }
-        if value.is_empty() && self.empty_as_null {
-            return Ok(record);
-        }
-        if self.json {
-            let sorted = json::sorted(&value).map_err(|error| {
-                Error::new(ErrorKind::Serialization, "read the value as JSON").source(error)
-            })?;
-            return Ok(record.value(sorted));
-        }
-        Ok(record.value(value))
     }
 }
+
+fn made(mut record: Record, key: Option<Bytes>, value: Option<Bytes>) -> Made {
+    let bytes = key.as_ref().map_or(0, Bytes::len) + value.as_ref().map_or(0, Bytes::len);
+    record = key.into_iter().fold(record, Record::key);
+    Made { record: value.into_iter().fold(record, Record::value), bytes }
+}
+
+fn sorted(value: &[u8]) -> Result<Bytes> {
+    json::sorted(value).map(Bytes::from).map_err(|error| unreadable("read the value as JSON", &error))
+}
+
+/// The parser's own words, with the place in the line: which line it is, is told elsewhere.
+fn unreadable(attempt: &'static str, error: &serde_json::Error) -> Error {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    let why = match text.strip_suffix(&place) {
+        Some(why) if error.line() == 1 => format!("{why}, at byte {}", error.column()),
+        _ => text,
+    };
+    Error::new(ErrorKind::Serialization, attempt).source(Unreadable(why))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unreadable(String);
 
 /// Key and value, as kcat splits them: at the first delimiter; without one there is no key.
 fn split(mut line: Bytes, delimiter: &[u8]) -> (Option<Bytes>, Bytes) {

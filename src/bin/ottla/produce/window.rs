@@ -12,19 +12,28 @@ const SWEEP: usize = 1_000;
 /// The deliveries that have not been looked at yet.
 #[derive(Debug)]
 pub(super) struct Window {
-    waiting: VecDeque<(Place, Delivery)>,
+    waiting: VecDeque<Waiting>,
     reports: Reports,
+    topic: String,
     is_broken: bool,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    place: Place,
+    bytes: usize,
+    delivery: Delivery,
+}
+
 impl Window {
-    pub(super) fn new(reports: Reports) -> Window {
-        Window { waiting: VecDeque::new(), reports, is_broken: false }
+    /// For deliveries to one topic.
+    pub(super) fn new(reports: Reports, topic: String) -> Window {
+        Window { waiting: VecDeque::new(), reports, topic, is_broken: false }
     }
 
-    /// Adds a delivery. When it [is full](Self::is_full) then, the oldest is to be settled.
-    pub(super) fn push(&mut self, place: Place, delivery: Delivery) {
-        self.waiting.push_back((place, delivery));
+    /// Adds the delivery of a record of so many bytes. When it [is full](Self::is_full) then, the oldest is to be settled.
+    pub(super) fn push(&mut self, place: Place, bytes: usize, delivery: Delivery) {
+        self.waiting.push_back(Waiting { place, bytes, delivery });
         if self.waiting.len().is_multiple_of(SWEEP) {
             self.sweep();
         }
@@ -32,11 +41,8 @@ impl Window {
 
     /// Takes out the settled ones at the front, without waiting for any.
     pub(super) fn sweep(&mut self) {
-        while let Some((place, outcome)) =
-            self.waiting.front().and_then(|(place, delivery)| Some((*place, delivery.outcome()?)))
-        {
-            self.waiting.pop_front();
-            self.look_at(place, outcome);
+        while let Some(outcome) = self.waiting.front().and_then(|oldest| oldest.delivery.outcome()) {
+            self.look_at(outcome);
         }
     }
 
@@ -45,10 +51,9 @@ impl Window {
     /// # Cancel safety
     /// No delivery is lost.
     pub(super) async fn settle_one(&mut self) {
-        if let Some((place, delivery)) = self.waiting.front_mut() {
-            let (place, outcome) = (*place, delivery.await);
-            self.waiting.pop_front();
-            self.look_at(place, outcome);
+        if let Some(oldest) = self.waiting.front_mut() {
+            let outcome = (&mut oldest.delivery).await;
+            self.look_at(outcome);
         }
         self.sweep();
         // Whoever was waited for is reported, and not kept until there is more to tell.
@@ -62,11 +67,15 @@ impl Window {
         }
     }
 
-    fn look_at(&mut self, place: Place, outcome: Result<Delivered>) {
+    /// Takes the oldest out.
+    fn look_at(&mut self, outcome: Result<Delivered>) {
+        let Some(Waiting { place, bytes, .. }) = self.waiting.pop_front() else { return };
         match outcome {
-            Ok(at) => self.reports.delivered(&at),
+            Ok(at) => self.reports.delivered(&at, bytes),
             Err(error) => {
                 self.is_broken |= !concerns_one_record(&error);
+                // What ends the producer as a whole is about no topic.
+                let error = if error.topic_name().is_none() { error.topic(&self.topic) } else { error };
                 self.reports.refused(place, &error);
             }
         }
