@@ -130,6 +130,9 @@ pub struct Case {
     pub restarts: bool,
     /// The lie is a refusal by which a producer knows that nothing was written: nothing is.
     pub refuses: bool,
+    /// The lie shows that the server is not the one that was meant, or does not want the client: who goes on on the same
+    /// connection has not looked.
+    pub ends: bool,
 }
 
 impl Case {
@@ -146,6 +149,7 @@ impl Case {
             acknowledges: false,
             restarts: false,
             refuses: false,
+            ends: false,
         }
     }
 
@@ -173,7 +177,7 @@ impl Case {
     }
 
     pub fn harmless(self) -> Case {
-        Case { harmless: true, ..self }
+        Case { harmless: true, ends: false, ..self }
     }
 
     pub fn rereads(self) -> Case {
@@ -190,6 +194,15 @@ impl Case {
 
     pub fn refuses(self) -> Case {
         Case { refuses: true, ..self }
+    }
+
+    pub fn ends(self) -> Case {
+        Case { ends: true, ..self }
+    }
+
+    /// Whether the lie is for those who connect: then nobody may be connected when it begins.
+    pub fn begins_anew(&self) -> bool {
+        self.onset == Onset::OnceWellAnew || !matches!(self.lie, Lie::Answer(_))
     }
 
     pub fn full_name(&self) -> String {

@@ -2,19 +2,23 @@
 //! else it has to say goes to standard error, at TRACE.
 //!
 //! ```text
-//! @acked VALUE OFFSET        a delivery said so            @got OFFSET VALUE      a record was handed out
-//! @failed ERROR              a record was not delivered    @error ERROR           a poll failed
-//! @at POSITION               the consumer's position       @dial                  a connection is to be made
+//! @sent VALUE                a record was queued           @got OFFSET VALUE      a record was handed out
+//! @acked VALUE OFFSET        its delivery said so          @error ERROR           a poll failed
+//! @failed VALUE HOW ERROR    it was not delivered          @at POSITION           the consumer's position
+//! @closed ERROR              closing the producer failed   @dial TO               a connection is to be made
 //! @end RSS_KB CPU_MS         everything is closed
 //! ```
+//! HOW is `perhaps` or `surely`: whether the record may lie in the log. Behind each `@` stands the time, in milliseconds since
+//! 1970: who listens may be late.
 
 use crate::planted;
 use ottla::net::dial::{BoxFuture, Connected, Dial, Endpoint, SocketOptions, TcpDial};
-use ottla::{Client, Error, Record, Result, Start, TopicPartition};
+use ottla::{Client, ClientBuilder, Error, Record, Result, Start, TopicPartition};
 use std::fmt::Display;
 use std::io::{Read, Write};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinSet;
 
 /// Says that this process is a client, and which: `ottla`, or one of the planted ones.
 pub const ASK: &str = "OTTLA_PEER_CLIENT";
@@ -32,6 +36,8 @@ pub const READ: &str = "read";
 const ROUND: Duration = Duration::from_millis(400);
 /// Records of a round; they make one batch.
 const RECORDS: u64 = 4;
+/// How long deliveries may take to come to an end when their producer is closed.
+const LAST: Duration = Duration::from_secs(1);
 
 pub fn run_if_asked() {
     let Ok(which) = std::env::var(ASK) else { return };
@@ -46,7 +52,7 @@ pub fn run_if_asked() {
     let settings = settings();
     runtime.block_on(async {
         match which.as_str() {
-            "ottla" => run(&settings).await,
+            "ottla" => run(builder(&settings), Counting(TcpDial::new(SocketOptions::default()))).await,
             planted => planted::run(planted, &settings).await,
         }
     });
@@ -61,12 +67,14 @@ fn settings() -> Vec<(String, String)> {
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-async fn run(settings: &[(String, String)]) {
-    let dial = Arc::new(Counting(TcpDial::new(SocketOptions::default())));
-    let builder = settings.iter().fold(Client::builder(), |builder, (key, value)| builder.set(key, value));
+pub fn builder(settings: &[(String, String)]) -> ClientBuilder {
+    settings.iter().fold(Client::builder(), |builder, (key, value)| builder.set(key, value))
+}
+
+pub async fn run(builder: ClientBuilder, dial: impl Dial + 'static) {
     // Whatever is printed is searched for secrets.
     say("built", format_args!("{builder:?}"));
-    let client = builder.dial(dial).build().unwrap();
+    let client = builder.dial(Arc::new(dial)).build().unwrap();
     say("built", format_args!("{client:?}"));
     let producer = client.producer().build().unwrap();
     let partition = TopicPartition::new(READ, 0);
@@ -75,9 +83,10 @@ async fn run(settings: &[(String, String)]) {
     say("built", format_args!("{producer:?} {consumer:?}"));
     tracing::info!("{}", crate::heard::BUILT);
 
+    let deliveries = Arc::new(Mutex::new(JoinSet::new()));
     let sending = tokio::spawn({
-        let producer = producer.clone();
-        async move { send_for_ever(&producer).await }
+        let (producer, deliveries) = (producer.clone(), Arc::clone(&deliveries));
+        async move { send_for_ever(&producer, &deliveries).await }
     });
     let polling = async {
         loop {
@@ -106,30 +115,38 @@ async fn run(settings: &[(String, String)]) {
     sending.abort();
     consumer.close();
     if let Err(error) = producer.close(Duration::from_secs(1)).await {
-        tell("failed", &error);
+        say("closed", error);
     }
     client.close();
+    // It ends at its next await: what it has queued is in the set then.
+    drop(sending.await);
+    let mut deliveries = std::mem::take(&mut *deliveries.lock().unwrap());
+    let last = async { while deliveries.join_next().await.is_some() {} };
+    drop(tokio::time::timeout(LAST, last).await);
 }
 
-async fn send_for_ever(producer: &ottla::Producer) {
+async fn send_for_ever(producer: &ottla::Producer, deliveries: &Mutex<JoinSet<()>>) {
     let mut next = 0..;
     loop {
         let round = (&mut next).take(RECORDS as usize).map(|n: u64| async move {
             let value = format!("r{n}");
             let record = Record::to(SENT).partition(0).value(value.clone());
             match producer.send(record).await {
-                Err(error) => tell("failed", &error),
+                Err(error) => failed(&value, &error),
                 Ok(delivery) => {
-                    tokio::spawn(async move {
+                    say("sent", &value);
+                    let told = async move {
                         match delivery.await {
                             Ok(at) => say("acked", format_args!("{value} {}", at.offset)),
-                            Err(error) => tell("failed", &error),
+                            Err(error) => failed(&value, &error),
                         }
-                    });
+                    };
+                    deliveries.lock().unwrap().spawn(told);
                 }
             }
         });
         ottla::task::join_all(round.collect::<Vec<_>>()).await;
+        while deliveries.lock().unwrap().try_join_next().is_some() {}
         tokio::time::sleep(ROUND).await;
     }
 }
@@ -139,6 +156,12 @@ pub async fn asked_to_end() {
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
 }
 
+fn failed(value: &str, error: &Error) {
+    let how = if error.is_possibly_written() { "perhaps" } else { "surely" };
+    say("failed", format_args!("{value} {how} {error}"));
+    tracing::trace!(?error, "told to the application");
+}
+
 fn tell(word: &str, error: &Error) {
     say(word, error);
     // Searched for secrets, as everything is.
@@ -146,7 +169,8 @@ fn tell(word: &str, error: &Error) {
 }
 
 pub fn say(word: &str, what: impl Display) {
-    let line = format!("@{word} {what}").replace('\n', " ");
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let line = format!("@{} {word} {what}", since_1970.as_millis()).replace('\n', " ");
     let mut out = std::io::stdout().lock();
     // Who asked may have hung up.
     let _ = writeln!(out, "{line}");
@@ -168,7 +192,7 @@ pub fn spent(process: &str) -> (u64, u64) {
 
 /// Sockets as the client makes them, and counts them: a refused one is seen by nobody else.
 #[derive(Debug)]
-struct Counting(TcpDial);
+pub struct Counting(pub TcpDial);
 
 impl Dial for Counting {
     fn dial<'a>(&'a self, endpoint: &'a Endpoint, deadline: Instant) -> BoxFuture<'a, Result<Connected>> {

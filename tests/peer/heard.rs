@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 /// A line of the log behind which warnings are about the peer.
@@ -13,20 +13,23 @@ const KEPT: usize = 40;
 
 #[derive(Debug, Default)]
 pub struct Heard {
+    /// Values that were queued, in this order.
+    pub sent: Vec<String>,
     /// Value and offset.
     pub acked: Vec<(String, i64)>,
     /// Offset and value.
     pub got: Vec<(i64, String)>,
-    /// When a poll failed, and when a record did.
+    /// When a poll failed.
     pub errors: Vec<Instant>,
-    pub failures: Vec<Instant>,
+    /// When a record did, which, and whether it surely does not lie in the log.
+    pub failures: Vec<(Instant, String, bool)>,
     /// The first of these.
     pub told: Vec<String>,
-    /// Errors and warnings of the log, and the first of them.
-    pub warnings: usize,
+    /// When the log had errors and warnings, and the first of them.
+    pub warnings: Vec<Instant>,
     pub logged: Vec<String>,
-    /// Errors in the log of a developer.
-    pub remarks: usize,
+    /// When the log of a developer had errors.
+    pub remarks: Vec<Instant>,
     /// When connections were to be made, and where to.
     pub dials: Vec<(Instant, String)>,
     /// The consumer's position, and how many records it had got by then.
@@ -81,20 +84,29 @@ async fn lines(from: impl AsyncRead + Unpin, mut take: impl FnMut(&str)) {
 impl Heard {
     pub fn said(&mut self, line: &str, needles: &[String]) {
         self.search(line, needles);
-        let Some((word, rest)) = line.strip_prefix('@').and_then(|line| line.split_once(' ')) else { return };
+        let Some((stamp, line)) = line.strip_prefix('@').and_then(|line| line.split_once(' ')) else {
+            return;
+        };
+        let at = said_at(stamp);
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let mut parts = rest.splitn(2, ' ');
         let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let number = |text: &str| text.parse::<i64>().unwrap_or(i64::MIN);
         match word {
+            "sent" => self.sent.push(first.to_owned()),
             "acked" => self.acked.push((first.to_owned(), number(second))),
             "got" => self.got.push((number(first), second.to_owned())),
-            "error" | "failed" => {
-                let times = if word == "error" { &mut self.errors } else { &mut self.failures };
-                times.push(Instant::now());
+            "error" => {
+                self.errors.push(at);
                 keep(&mut self.told, rest);
             }
+            "failed" => {
+                let (how, error) = second.split_once(' ').unwrap_or((second, ""));
+                self.failures.push((at, first.to_owned(), how == "surely"));
+                keep(&mut self.told, error);
+            }
             "at" => self.positions.push((number(first), self.got.len())),
-            "dial" => self.dials.push((Instant::now(), first.to_owned())),
+            "dial" => self.dials.push((at, first.to_owned())),
             "end" => self.end = Some((first.parse().unwrap_or(0), second.parse().unwrap_or(0))),
             _ => {}
         }
@@ -111,9 +123,11 @@ impl Heard {
         self.last.push(line.chars().take(400).collect());
         self.built |= line.ends_with(BUILT);
         let level = line.split_whitespace().nth(1);
-        self.remarks += usize::from(self.built && level == Some("DEBUG") && line.contains("error="));
+        if self.built && level == Some("DEBUG") && line.contains("error=") {
+            self.remarks.push(Instant::now());
+        }
         if self.built && matches!(level, Some("WARN" | "ERROR")) {
-            self.warnings += 1;
+            self.warnings.push(Instant::now());
             keep(&mut self.logged, line);
         }
     }
@@ -123,6 +137,13 @@ impl Heard {
             keep(&mut self.leaks, line);
         }
     }
+}
+
+/// When a line was said, by the clock that the client shares with its judge; now, should that have been set.
+fn said_at(stamp: &str) -> Instant {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let said = Duration::from_millis(stamp.parse().unwrap_or(u64::MAX));
+    now.checked_sub(said).and_then(|ago| Instant::now().checked_sub(ago)).unwrap_or_else(Instant::now)
 }
 
 fn keep(lines: &mut Vec<String>, line: &str) {
@@ -140,7 +161,7 @@ fn a_secret_is_found_however_it_is_printed() {
         r#"b"\0peer-user\0Marker-Passw0rd-8471""#,
         &format!("{:?}", b"xMarker-Passw0rd-8471"),
         &embedded,
-        &format!("@error {}", BASE64_STANDARD.encode("ab Marker-Passw0rd-8471 cd")),
+        &format!("@1700000000000 error {}", BASE64_STANDARD.encode("ab Marker-Passw0rd-8471 cd")),
     ] {
         let mut heard = Heard::default();
         heard.logged(line, &needles);

@@ -26,6 +26,10 @@ pub struct Report {
     pub acknowledges: bool,
     /// How often the lie was told.
     pub lies: u32,
+    /// Requests on connections that such a lie should have ended.
+    pub behind: u32,
+    /// When the peer closed connections for its own sake: what the log says from then on is not of the lie.
+    pub restarted: Option<Instant>,
     /// When the peer began to lie.
     pub onset: Option<Instant>,
     pub connects: Vec<Instant>,
@@ -33,9 +37,6 @@ pub struct Report {
     pub written: HashMap<String, Vec<i64>>,
     pub acknowledged: HashSet<String>,
     pub heard: Heard,
-    /// What the log had of warnings and of a developer's remarks when the lie began.
-    pub warnings_before: usize,
-    pub remarks_before: usize,
     pub rss_kb: u64,
     /// Processor time while the lie was told. Not judged: how much a machine gives to a process that spins depends on what
     /// else it does.
@@ -75,6 +76,7 @@ impl Report {
         );
         fault(self.errors_worst() > MAX_ERRORS, format!("{} errors in a second", self.errors_worst()));
         fault(!self.harmless && !self.is_told(), "nobody was told of an error".into());
+        fault(self.behind > 0, format!("{} requests to a server that is not to be trusted", self.behind));
         match self.recovered {
             Some(took) => fault(took > MAX_RECOVERY, format!("well again only after {took:?}")),
             None => fault(true, format!("not well again within {MAX_RECOVERY:?}: {}", self.told())),
@@ -82,7 +84,48 @@ impl Report {
         fault(!self.heard.leaks.is_empty(), format!("a secret is in: {}", first(&self.heard.leaks)));
         faults.extend(self.invented());
         faults.extend(self.misread());
+        faults.extend(self.unresolved());
+        faults.extend(self.miswritten());
         faults
+    }
+
+    /// A record that was queued and did not come to one end.
+    fn unresolved(&self) -> Option<String> {
+        let Heard { sent, acked, failures, .. } = &self.heard;
+        let mut ends: HashMap<&str, usize> = HashMap::new();
+        let acked = acked.iter().map(|(value, _)| value);
+        for value in acked.chain(failures.iter().map(|(_, value, _)| value)) {
+            *ends.entry(value).or_default() += 1;
+        }
+        let (value, count) = sent
+            .iter()
+            .map(|value| (value, ends.get(value.as_str())))
+            .find(|(_, count)| *count != Some(&1))?;
+        Some(format!("{value} came to {} ends", count.unwrap_or(&0)))
+    }
+
+    /// Written twice, or in another order than it was sent, or although it surely was not, or never sent.
+    fn miswritten(&self) -> Option<String> {
+        let Heard { sent, failures, .. } = &self.heard;
+        let mut last = -1;
+        for value in sent {
+            let Some(at) = self.written.get(value) else { continue };
+            if at.len() > 1 {
+                return Some(format!("{value} lies twice, at {at:?}"));
+            }
+            if at[0] < last {
+                return Some(format!("{value} lies at {}, behind it what was sent before: at {last}", at[0]));
+            }
+            last = at[0];
+        }
+        let not = failures.iter().find(|(_, value, surely)| *surely && self.written.contains_key(value));
+        if let Some((_, value, _)) = not {
+            return Some(format!("{value} surely was not written, and lies at {:?}", self.written[value]));
+        }
+        let sent: HashSet<&String> = sent.iter().collect();
+        let mut strange: Vec<&String> = self.written.keys().filter(|value| !sent.contains(value)).collect();
+        strange.sort_unstable();
+        strange.first().map(|value| format!("{value} was written, and never sent"))
     }
 
     /// Acknowledged to the application although the peer did not, or somewhere else.
@@ -123,10 +166,11 @@ impl Report {
     /// By the application's errors or the log. What is mended by asking again is a remark in it, what lasts a warning.
     fn is_told(&self) -> bool {
         let since = |at: &Instant| self.onset.is_none_or(|onset| *at >= onset);
+        let of_the_lie = |at: &&Instant| since(at) && self.restarted.is_none_or(|restarted| **at < restarted);
         let Heard { errors, failures, warnings, remarks, .. } = &self.heard;
-        errors.iter().chain(failures).any(since)
-            || *warnings > self.warnings_before
-            || !self.lasts && *remarks > self.remarks_before
+        errors.iter().chain(failures.iter().map(|(at, ..)| at)).any(since)
+            || warnings.iter().filter(of_the_lie).count() > 0
+            || !self.lasts && remarks.iter().filter(of_the_lie).count() > 0
     }
 
     /// The most of these in a second, from two seconds after the lie began.
@@ -162,7 +206,9 @@ impl Report {
 
     /// What the application was told first, else the log.
     pub fn told(&self) -> String {
-        let told = self.heard.told.first().or(self.heard.logged.get(self.warnings_before));
+        let before = |at: &Instant| self.onset.is_some_and(|onset| *at < onset);
+        let before = self.heard.warnings.iter().filter(|at| before(at)).count();
+        let told = self.heard.told.first().or(self.heard.logged.get(before));
         told.or(self.heard.logged.last()).cloned().unwrap_or_default()
     }
 }
@@ -180,6 +226,7 @@ mod tests {
         let onset = Instant::now();
         let at = |ms: u64| onset + Duration::from_millis(ms);
         let heard = Heard {
+            sent: vec!["r0".into(), "r1".into()],
             acked: vec![("r0".into(), 0), ("r1".into(), 1)],
             got: (0..4).map(|offset| (offset, forge::honest_value(offset))).collect(),
             errors: vec![at(500)],
@@ -207,6 +254,10 @@ mod tests {
         }
     }
 
+    fn later(report: &Report) -> Instant {
+        report.onset.unwrap() + GRACE
+    }
+
     #[track_caller]
     fn bad(spoil: impl FnOnce(&mut Report), word: &str) {
         let mut report = good();
@@ -232,13 +283,27 @@ mod tests {
         );
         bad(|report| report.heard.errors = vec![report.onset.unwrap() + 3 * second; 51], "51 errors");
         bad(|report| report.heard.errors.clear(), "nobody was told");
-        let remark = |report: &mut Report| (report.heard.errors, report.heard.remarks) = (Vec::new(), 3);
+        let remark = |report: &mut Report| {
+            (report.heard.errors, report.heard.remarks) = (Vec::new(), vec![later(report)])
+        };
         bad(remark, "nobody was told");
+        bad(|report| report.behind = 1, "not to be trusted");
+        bad(|report| report.heard.sent.push("r2".into()), "r2 came to 0 ends");
+        bad(|report| report.heard.failures.push((later(report), "r1".into(), false)), "r1 came to 2 ends");
+        bad(|report| report.written.get_mut("r1").unwrap().push(7), "r1 lies twice");
+        bad(|report| report.heard.sent.swap(0, 1), "what was sent before");
+        let surely = |report: &mut Report| {
+            report.heard.sent.push("r9".into());
+            report.heard.failures.push((later(report), "r9".into(), true));
+            report.written.insert("r9".into(), vec![9]);
+        };
+        bad(surely, "r9 surely was not written");
+        bad(|report| drop(report.written.insert("r8".into(), vec![8])), "r8 was written, and never sent");
         bad(|report| report.recovered = None, "not well again");
         bad(|report| report.recovered = Some(16 * second), "only after 16s");
         bad(|report| report.heard.leaks.push("password".into()), "a secret");
         bad(|report| report.heard.acked.push(("r2".into(), 2)), "the peer never did");
-        bad(|report| report.heard.acked.push(("r1".into(), 5)), "lies at [1]");
+        bad(|report| report.heard.acked[1].1 = 5, "lies at [1]");
         bad(|report| report.heard.got[3].1 = "lie 0".into(), "it was handed");
         bad(|report| drop(report.heard.got.remove(1)), "where 1 comes next");
         bad(|report| report.heard.got.push((0, forge::honest_value(0))), "where 4 comes next");
@@ -252,7 +317,7 @@ mod tests {
         report.harmless = true;
         report.heard.got.push((0, forge::honest_value(0)));
         report.rereads = true;
-        report.heard.acked.push(("r1".into(), -1));
+        report.heard.acked[1].1 = -1;
         // Five to each of two brokers.
         for to in ["localhost:1", "localhost:2"] {
             let dial = (report.onset.unwrap() + 3 * GRACE, to.to_owned());
@@ -266,9 +331,11 @@ mod tests {
     #[test]
     fn what_was_mended_by_asking_again_may_be_a_remark() {
         let mut report = good();
-        (report.heard.errors, report.heard.remarks, report.lasts) = (Vec::new(), 3, false);
+        (report.heard.errors, report.heard.remarks, report.lasts) = (Vec::new(), vec![later(&report)], false);
         assert_eq!(report.faults(), [""; 0]);
-        report.remarks_before = 3;
+        report.restarted = report.onset;
+        assert_eq!(report.faults(), ["nobody was told of an error"]);
+        (report.restarted, report.heard.remarks) = (None, vec![report.onset.unwrap() - GRACE]);
         assert_eq!(report.faults(), ["nobody was told of an error"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::case::{Case, LYING, Lie, Mode, Onset, Security};
 use crate::client::{ASK, SEPARATORS, SETTINGS, spent};
+use crate::forge;
 use crate::heard::{self, Heard};
 use crate::report::{MAX_RECOVERY, Report};
 use crate::serve::{PASSWORD, Peer, USER};
@@ -16,6 +17,8 @@ use tokio::sync::Semaphore;
 const WARM_UP: Duration = Duration::from_secs(20);
 /// How long a lie that is told twice may take until it was.
 const TWICE: Duration = Duration::from_secs(12);
+/// From a client's return to the lie: so long it may go on about the end of its connections.
+const SETTLED: Duration = Duration::from_millis(300);
 /// How long the client may take to close everything.
 const CLOSING: Duration = Duration::from_secs(8);
 
@@ -26,6 +29,9 @@ pub fn all(plays: Vec<(Case, Mode)>) -> Vec<Report> {
     runtime.block_on(async {
         let turns = Arc::new(Semaphore::new(jobs));
         let doors = doors();
+        // A gibibyte is not compressed where everybody waits for it.
+        let names: Vec<String> = plays.iter().map(|(case, _)| case.full_name()).collect();
+        tokio::task::spawn_blocking(move || forge::make_bombs(&names)).await.unwrap();
         let started = plays.into_iter().map(|(case, mode)| {
             let (turns, doors) = (Arc::clone(&turns), doors.clone());
             tokio::spawn(async move {
@@ -53,7 +59,8 @@ pub async fn play(case: Case, mode: Mode, which: &str, doors: Option<Doors>) -> 
         ..Report::default()
     };
     let doors = Doors::of(&case, &doors);
-    let (onset, security, counts) = (case.onset, case.security, !matches!(case.lie, Lie::Refuse | Lie::Hang));
+    let (onset, security, anew) = (case.onset, case.security, case.begins_anew());
+    let counts = !matches!(case.lie, Lie::Refuse | Lie::Hang);
     let settings = settings(security, doors.as_ref());
     let mut secrets = vec![PASSWORD.to_owned()];
     secrets.extend(doors.iter().flat_map(Doors::secrets));
@@ -71,9 +78,13 @@ pub async fn play(case: Case, mode: Mode, which: &str, doors: Option<Doors>) -> 
             client.kill().await;
             return report;
         }
+        if anew {
+            peer.disconnect();
+            // It comes back at once, and has said by then what there was to say.
+            wait(WARM_UP, || peer.state.seen.lock().unwrap().waiting).await;
+            tokio::time::sleep(SETTLED).await;
+        }
         report.onset = Some(Instant::now());
-        (report.warnings_before, report.remarks_before) =
-            client.with(|heard| (heard.warnings, heard.remarks));
         peer.lie(mode);
     }
     let (began, busy_before) = (Instant::now(), client.cpu());
@@ -100,7 +111,7 @@ pub async fn play(case: Case, mode: Mode, which: &str, doors: Option<Doors>) -> 
     report.ended = status.is_some_and(|status| status.success());
     let seen = std::mem::take(&mut *peer.state.seen.lock().unwrap());
     (report.lies, report.connects, report.requests) = (seen.lies, seen.connects, seen.requests);
-    report.acknowledged = seen.acknowledged;
+    (report.behind, report.restarted, report.acknowledged) = (seen.behind, seen.restarted, seen.acknowledged);
     report.written = std::mem::take(&mut peer.state.broker.lock().unwrap().written);
     report.rss_kb = client.rss_kb();
     report.heard = client.take();

@@ -1,7 +1,7 @@
 //! [`Peer`]: a listener that tells the truth, but for the lies of its case while it lies.
 
 use crate::broker::{self, Broker, Truth};
-use crate::case::{Act, Asked, Case, Greeting, Lie, Mode, Onset};
+use crate::case::{Act, Asked, Case, Certificate, Greeting, Lie, Mode};
 use crate::tls::Doors;
 use bytes::Bytes;
 use ottla::engine::sasl::{
@@ -28,6 +28,8 @@ const QUEUE: usize = 4;
 
 /// How long nobody listens when that is to happen twice: it cannot be counted.
 const AWAY: Duration = Duration::from_millis(1_500);
+/// From the last lie to the end of the connections on which it is believed: time for a client to act on it.
+const RESTART: Duration = Duration::from_secs(1);
 
 /// The address and what is behind it, until it is dropped.
 pub struct Peer {
@@ -48,14 +50,25 @@ pub struct State {
 
 enum Phase {
     Well,
-    Lying { left: Option<u32>, since: Instant },
+    /// Who connects is not served before the next phase.
+    Waiting,
+    Lying {
+        left: Option<u32>,
+        since: Instant,
+    },
 }
 
 #[derive(Default)]
 pub struct Seen {
     pub connects: Vec<Instant>,
     pub requests: Vec<Instant>,
+    /// Whether somebody has connected while nobody was served.
+    pub waiting: bool,
     pub lies: u32,
+    /// Requests that came on a connection after a lie that should have ended it.
+    pub behind: u32,
+    /// When connections were closed so that a lie is not believed any longer.
+    pub restarted: Option<Instant>,
     /// The values that the client may take for acknowledged.
     pub acknowledged: HashSet<String>,
 }
@@ -79,10 +92,13 @@ impl Peer {
     pub fn lie(&self, mode: Mode) {
         let left = (mode == Mode::Twice).then_some(2);
         *self.state.phase.lock().unwrap() = Phase::Lying { left, since: Instant::now() };
-        let case = &self.state.case;
-        if case.onset == Onset::OnceWellAnew || !matches!(case.lie, Lie::Answer(_)) {
-            self.state.kick.send_modify(|kicks| *kicks += 1);
-        }
+    }
+
+    /// Closes all connections and lets those who come back wait until [`lie`](Peer::lie): what the client has to say of the
+    /// end of its connections is not said of the lie.
+    pub fn disconnect(&self) {
+        *self.state.phase.lock().unwrap() = Phase::Waiting;
+        self.state.kick.send_modify(|kicks| *kicks += 1);
     }
 
     pub fn be_well(&self) {
@@ -123,10 +139,19 @@ impl State {
     fn restart(&self) {
         if self.case.restarts {
             let kick = self.kick.clone();
+            self.seen.lock().unwrap().restarted.get_or_insert(Instant::now() + RESTART);
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::time::sleep(RESTART).await;
                 kick.send_modify(|kicks| *kicks += 1);
             });
+        }
+    }
+
+    /// Ends when connections are served.
+    async fn served(&self) {
+        while matches!(*self.phase.lock().unwrap(), Phase::Waiting) {
+            self.seen.lock().unwrap().waiting = true;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -164,7 +189,7 @@ impl State {
                 false
             }
             Phase::Lying { .. } => true,
-            Phase::Well => false,
+            Phase::Well | Phase::Waiting => false,
         }
     }
 }
@@ -225,22 +250,28 @@ async fn away(state: &State, port: u16) {
 }
 
 async fn connection(mut stream: TcpStream, state: &State) -> io::Result<()> {
+    state.served().await;
+    if state.is_away() {
+        return Ok(());
+    }
     if let Lie::Greet(greeting) = &state.case.lie
         && state.take_lie()
     {
         return greet(&mut stream, greeting, state).await;
     }
+    let mut shown = Certificate::Good;
     let mut stream: Box<dyn Stream> = match &state.doors {
         None => Box::new(stream),
         Some(doors) => {
-            let shown = match &state.case.lie {
-                Lie::Handshake(certificate) if state.take_lie() => *certificate,
-                _ => crate::case::Certificate::Good,
-            };
+            if let Lie::Handshake(certificate) = &state.case.lie
+                && state.take_lie()
+            {
+                shown = *certificate;
+            }
             doors.open(stream, shown).await?
         }
     };
-    converse(&mut stream, state).await
+    converse(&mut stream, state, shown != Certificate::Good).await
 }
 
 async fn greet(stream: &mut TcpStream, greeting: &Greeting, state: &State) -> io::Result<()> {
@@ -283,13 +314,15 @@ async fn endless(stream: &mut (impl Stream + ?Sized), bytes: &[u8], state: &Stat
     }
 }
 
-/// Requests and answers, until one side has had enough.
-async fn converse(stream: &mut Box<dyn Stream>, state: &State) -> io::Result<()> {
+/// Requests and answers, until one side has had enough. `over` says whether it should have had enough by now.
+async fn converse(stream: &mut Box<dyn Stream>, state: &State, mut over: bool) -> io::Result<()> {
     let mut login = Login::default();
     let mut held: Vec<u8> = Vec::new();
     loop {
         let Some((header, request)) = next(stream, state).await? else { return Ok(()) };
-        let (asked, act) = decide(header, request, state, &mut login).await;
+        state.seen.lock().unwrap().behind += u32::from(over);
+        let (asked, act, is_lie) = decide(header, request, state, &mut login).await;
+        over |= is_lie && state.case.ends;
         state.note(&asked, &act);
         match act {
             Act::Say(mut bytes) => {
@@ -339,13 +372,13 @@ async fn next(
     Ok(request.filter(|_| reader.finish().is_ok()).map(|request| (header, request)))
 }
 
-/// What is true of a request, and what is done about it. (Produce with acks=0 is not used here: everything is answered.)
+/// What is true of a request, what is done about it, and whether that is a lie. (Produce with acks=0 is not used here: everything is answered.)
 async fn decide(
     header: RequestHeader,
     request: AnyRequest,
     state: &State,
     login: &mut Login,
-) -> (Asked, Act) {
+) -> (Asked, Act, bool) {
     let lie = match &state.case.lie {
         Lie::Answer(lie) => Some(lie),
         _ => None,
@@ -357,14 +390,15 @@ async fn decide(
         let truth = Broker::as_if_written(produce).into();
         let asked = Asked { header: header.clone(), request: request.clone(), truth };
         if let Some(act) = lie.and_then(|lie| lie(&asked)).filter(|_| state.take_lie()) {
-            return (asked, act);
+            return (asked, act, true);
         }
     }
     let truth = truth(&request, state, login).await;
     let asked = Asked { header, request, truth };
     let act = lie.filter(|_| state.is_lying()).and_then(|lie| lie(&asked)).filter(|_| state.take_lie());
+    let is_lie = act.is_some();
     let act = act.unwrap_or_else(|| Act::Say(asked.honestly()));
-    (asked, act)
+    (asked, act, is_lie)
 }
 
 async fn truth(request: &AnyRequest, state: &State, login: &mut Login) -> AnyResponse {

@@ -3,7 +3,7 @@
 use super::FETCH;
 use crate::broker::offset_asked;
 use crate::case::{Act, Asked, Case, Mode};
-use crate::forge::{bomb, compressed_lie, control, lie, sealed, with_header, with_payload};
+use crate::forge::{bomb, bomb_name, compressed_lie, control, lie, sealed, with_header, with_payload};
 use ottla::messages::*;
 use ottla::records::{BatchHeader, Compression, HEADER_LEN};
 
@@ -147,7 +147,7 @@ fn with_length(at: i64, length: i32) -> Vec<u8> {
 
 fn compressed(codec: Compression) -> Vec<Case> {
     let payload = move |at| compressed_lie(at, codec)[HEADER_LEN..].to_vec();
-    let bomb = case(format!("{codec}, a bomb of 1 GiB"), move |at| bomb(at, codec));
+    let bomb = case(bomb_name(codec), move |at| bomb(at, codec));
     vec![
         case(format!("{codec}, garbage"), move |at| with_payload(&compressed_lie(at, codec), &[0xa5; 300])),
         case(format!("{codec}, nothing"), move |at| with_payload(&compressed_lie(at, codec), &[])),

@@ -9,7 +9,7 @@ const HANDSHAKE: &[ApiKey] = &[ApiKey::SASL_HANDSHAKE];
 const AUTHENTICATE: &[ApiKey] = &[ApiKey::SASL_AUTHENTICATE];
 
 fn on(name: &str, keys: &'static [ApiKey], lie: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Case {
-    Case::on("sasl", name, keys, lie).onset(Onset::OnceWellAnew)
+    Case::on("sasl", name, keys, lie).onset(Onset::OnceWellAnew).ends()
 }
 
 /// A lie in the answer to SaslHandshake.
@@ -46,6 +46,7 @@ fn scram(name: &str, which: &'static str, lie: impl Fn(&str) -> String + Send + 
     Case::new("sasl", name, crate::case::Lie::Answer(Box::new(lie)))
         .security(Security::Scram)
         .onset(Onset::OnceWellAnew)
+        .ends()
 }
 
 fn iterations(count: &'static str) -> impl Fn(&str) -> String + Send + Sync {

@@ -3,7 +3,7 @@
 use crate::case::{Case, Certificate, Greeting, Lie, Mode, Onset, Security};
 
 fn shown(name: &str, certificate: Certificate) -> Case {
-    Case::new("tls", name, Lie::Handshake(certificate)).security(Security::Tls)
+    Case::new("tls", name, Lie::Handshake(certificate)).security(Security::Tls).ends()
 }
 
 fn greet(name: &str, greeting: Greeting) -> Case {
