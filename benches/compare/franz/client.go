@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+)
+
+type client struct {
+	kafka *kgo.Client
+	topic string
+}
+
+// Connect takes Kafka's names. All acknowledgements, idempotence and five requests in flight are franz-go's own defaults.
+// A window of 0 leaves its own too.
+func connect(address, topic string, window int, settings map[string]string) client {
+	given := map[string]string{}
+	for key, value := range settings {
+		given[key] = value
+	}
+	for _, word := range strings.Fields(os.Getenv("COMPARE_SETTINGS")) {
+		key, value, _ := strings.Cut(word, "=")
+		given[key] = value
+	}
+	options := []kgo.Opt{
+		kgo.SeedBrokers(address),
+		kgo.DefaultProduceTopic(topic),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
+	}
+	if window > 0 {
+		options = append(options, kgo.MaxBufferedRecords(window))
+	}
+	for key, value := range given {
+		switch key {
+		case "linger.ms":
+			options = append(options, kgo.ProducerLinger(time.Duration(number(value))*time.Millisecond))
+		case "batch.size":
+			options = append(options, kgo.ProducerBatchMaxBytes(int32(number(value))))
+		case "compression.type":
+			codecs := map[string]kgo.CompressionCodec{
+				"none": kgo.NoCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+			}
+			options = append(options, kgo.ProducerBatchCompression(codecs[value]))
+		case "sasl.username":
+			auth := plain.Auth{User: value, Pass: given["sasl.password"]}
+			options = append(options, kgo.SASL(auth.AsMechanism()))
+		case "ssl.ca.location":
+			pem, err := os.ReadFile(value)
+			fail(err)
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM(pem)
+			options = append(options, kgo.DialTLSConfig(&tls.Config{RootCAs: roots}))
+		case "security.protocol", "sasl.mechanism", "sasl.password": // together with those above
+		default:
+			panic("setting " + key + " is not wired up here")
+		}
+	}
+	kafka, err := kgo.NewClient(options...)
+	fail(err)
+	return client{kafka, topic}
+}
+
+// Fill hands over each value on its own and hears of each by its own promise. Produce blocks while the buffer is full.
+func (c client) fill(v *values) {
+	var waiting sync.WaitGroup
+	promise := func(_ *kgo.Record, err error) {
+		fail(err)
+		waiting.Done()
+	}
+	for value := v.next(); value != nil; value = v.next() {
+		waiting.Add(1)
+		c.kafka.Produce(context.Background(), &kgo.Record{Value: value}, promise)
+	}
+	waiting.Wait()
+}
+
+// Paced hands over a value at each tick; what comes back is how long acknowledgements took, as words of the line.
+func (c client) paced(v *values, rate, count int) string {
+	latencies := make([]time.Duration, count)
+	var heard atomic.Int64
+	var waiting sync.WaitGroup
+	t := begin(rate)
+	for range count {
+		due := t.wait()
+		waiting.Add(1)
+		c.kafka.Produce(context.Background(), &kgo.Record{Value: v.next()}, func(_ *kgo.Record, err error) {
+			fail(err)
+			latencies[heard.Add(1)-1] = time.Since(due)
+			waiting.Done()
+		})
+	}
+	waiting.Wait()
+	slices.Sort(latencies)
+	return words(latencies)
+}

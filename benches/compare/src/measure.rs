@@ -1,0 +1,57 @@
+//! Figures, and the line they are printed as: `CLIENT name=value name=value`.
+
+use rustix::time::{ClockId, clock_gettime};
+use std::time::{Duration, Instant};
+
+/// Measures from its making on.
+pub struct Stopwatch {
+    began: Instant,
+    cpu: Duration,
+}
+
+impl Stopwatch {
+    pub fn start() -> Stopwatch {
+        Stopwatch { began: Instant::now(), cpu: cpu() }
+    }
+
+    /// CPU and elapsed time for each record, records a second, and the peak of the memory.
+    pub fn report(&self, client: &str, records: u64, more: &str) {
+        let (elapsed, cpu) = (self.began.elapsed(), cpu().saturating_sub(self.cpu));
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / records as f64;
+        println!(
+            "{client} cpu_us={:.4} elapsed_us={:.4} per_second={:.0} records={records} rss_mib={:.1}{more}",
+            each(cpu),
+            each(elapsed),
+            records as f64 / elapsed.as_secs_f64(),
+            peak_mib()
+        );
+    }
+}
+
+/// How long acknowledgements took.
+#[derive(Default)]
+pub struct Latencies(pub Vec<Duration>);
+
+impl Latencies {
+    pub fn words(mut self) -> String {
+        self.0.sort_unstable();
+        let at = |part: f64| {
+            let index = ((self.0.len() as f64 * part) as usize).min(self.0.len() - 1);
+            self.0[index].as_secs_f64() * 1e3
+        };
+        format!(" p50_ms={:.4} p99_ms={:.4} max_ms={:.3}", at(0.5), at(0.99), at(1.0))
+    }
+}
+
+/// User and system time of the whole process, also of threads that have ended.
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("below a second"))
+}
+
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let kib: f64 = peak.split_whitespace().next().expect("a figure").parse().expect("a number");
+    kib / 1024.0
+}
