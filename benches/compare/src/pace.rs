@@ -71,7 +71,9 @@ impl AsyncTicks {
     pub fn begin(pace: Pace) -> AsyncTicks {
         let ticks = pace.begin(TimerfdFlags::NONBLOCK);
         let timer = ticks.timer.try_clone().expect("a descriptor");
-        AsyncTicks { ready: AsyncFd::register(timer).expect("a runtime with I/O"), ticks }
+        #[expect(deprecated, reason = "the successor is unsafe; the descriptor stays in here and is not exchanged")]
+        let ready = AsyncFd::new(timer);
+        AsyncTicks { ready: ready.expect("a runtime with I/O"), ticks }
     }
 
     pub async fn wait(&mut self) -> Option<Instant> {

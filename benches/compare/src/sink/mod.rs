@@ -28,6 +28,9 @@ pub fn main(options: &[&str]) {
             _ => panic!("compare sink [--latency 20ms] [--tls DIR]"),
         }
     }
+    // Nobody is left behind by a `run` that was killed.
+    let signal = Some(rustix::process::Signal::KILL);
+    rustix::process::set_parent_process_death_signal(signal).expect("Linux");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

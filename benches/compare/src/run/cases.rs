@@ -1,0 +1,138 @@
+//! What is measured, and the rows of the table that come of it.
+
+/// Which sink a case runs against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SinkKind {
+    /// Answers at once.
+    Plain,
+    /// Answers 20 ms after each request came in.
+    Distant,
+    /// Answers at once, over TLS, to whoever has logged in by SASL/PLAIN.
+    Secure,
+}
+
+/// One way to use a client.
+pub struct Case {
+    pub name: &'static str,
+    pub sink: SinkKind,
+    /// The job and, behind client and address, its arguments, for a scale of the work.
+    pub words: fn(f64) -> Vec<String>,
+    /// Bytes of the values.
+    pub bytes: usize,
+    /// Settings beside the job's own.
+    pub settings: &'static str,
+    /// Runs a round.
+    pub repeat: usize,
+    /// In the first round alone.
+    pub once: bool,
+}
+
+const CASE: Case = Case {
+    name: "",
+    sink: SinkKind::Plain,
+    words: |scale| produce(1_000_000.0 * scale, 1_024),
+    bytes: 1_024,
+    settings: "",
+    repeat: 1,
+    once: false,
+};
+
+pub const CASES: [Case; 10] = [
+    Case { name: "produce-100", words: |scale| produce(2_500_000.0 * scale, 100), bytes: 100, ..CASE },
+    Case { name: "produce-1k", ..CASE },
+    Case {
+        name: "lz4",
+        words: |scale| produce(500_000.0 * scale, 1_024),
+        settings: "compression.type=lz4",
+        ..CASE
+    },
+    Case {
+        name: "zstd",
+        words: |scale| produce(300_000.0 * scale, 1_024),
+        settings: "compression.type=zstd",
+        ..CASE
+    },
+    Case {
+        name: "sasl-ssl",
+        sink: SinkKind::Secure,
+        words: |scale| produce(500_000.0 * scale, 1_024),
+        ..CASE
+    },
+    Case { name: "latency-1k", words: |scale| latency(1_000, 4.0 * scale), bytes: 100, ..CASE },
+    Case { name: "latency-10k", words: |scale| latency(10_000, 4.0 * scale), bytes: 100, ..CASE },
+    Case { name: "first", words: |_| vec!["first".into()], bytes: 100, repeat: 2, ..CASE },
+    Case {
+        name: "distant",
+        sink: SinkKind::Distant,
+        words: |scale| vec!["throughput".into(), seconds(4.0 * scale), "1000".into()],
+        bytes: 1_000,
+        ..CASE
+    },
+    Case { name: "memory", words: |scale| produce((2u64 << 20) as f64 * scale, 1_024), once: true, ..CASE },
+];
+
+fn produce(records: f64, bytes: usize) -> Vec<String> {
+    vec!["produce".into(), (records as u64).to_string(), bytes.to_string()]
+}
+
+fn latency(rate: u64, time: f64) -> Vec<String> {
+    vec!["latency".into(), rate.to_string(), seconds(time)]
+}
+
+fn seconds(time: f64) -> String {
+    (time.round() as u64).max(1).to_string()
+}
+
+/// What a row's figure of ours is to be.
+#[derive(Debug, Clone, Copy)]
+pub enum Target {
+    /// At most so many times the lowest of the peers.
+    OfLowest(f64),
+    /// At most so many times librdkafka's.
+    OfLibrdkafka(f64),
+    /// At least so many times the highest of the peers.
+    OfHighest(f64),
+    /// At most so much, whatever the peers take.
+    AtMost(f64),
+    /// For the reader's information.
+    None,
+}
+
+/// One row: the median of one figure of a case.
+pub struct Row {
+    pub label: &'static str,
+    pub case: &'static str,
+    pub figure: &'static str,
+    pub digits: usize,
+    pub target: Target,
+}
+
+const fn row(
+    label: &'static str,
+    case: &'static str,
+    figure: &'static str,
+    digits: usize,
+    target: Target,
+) -> Row {
+    Row { label, case, figure, digits, target }
+}
+
+pub const ROWS: [Row; 17] = [
+    row("100 B: CPU, us a record", "produce-100", "cpu_us", 3, Target::OfLowest(0.5)),
+    row("100 B: elapsed, us a record", "produce-100", "elapsed_us", 3, Target::None),
+    row("1 KiB: CPU, us a record", "produce-1k", "cpu_us", 3, Target::OfLowest(0.5)),
+    row("1 KiB: elapsed, us a record", "produce-1k", "elapsed_us", 3, Target::None),
+    row("1 KiB, lz4: CPU, us a record", "lz4", "cpu_us", 3, Target::OfLowest(0.8)),
+    row("1 KiB, zstd: CPU, us a record", "zstd", "cpu_us", 3, Target::OfLowest(0.8)),
+    row("1 KiB, SASL_SSL: CPU, us a record", "sasl-ssl", "cpu_us", 3, Target::OfLowest(0.8)),
+    row("1,000 records/s: ack p50, ms", "latency-1k", "p50_ms", 3, Target::OfLibrdkafka(1.1)),
+    row("1,000 records/s: ack p99, ms", "latency-1k", "p99_ms", 3, Target::OfLibrdkafka(1.5)),
+    row("1,000 records/s: CPU, us a record", "latency-1k", "cpu_us", 1, Target::OfLibrdkafka(0.5)),
+    row("10,000 records/s: ack p50, ms", "latency-10k", "p50_ms", 3, Target::OfLibrdkafka(1.1)),
+    row("10,000 records/s: ack p99, ms", "latency-10k", "p99_ms", 3, Target::OfLibrdkafka(1.5)),
+    row("10,000 records/s: CPU, us a record", "latency-10k", "cpu_us", 1, Target::OfLibrdkafka(0.5)),
+    row("first ack after process start, ms", "first", "first_ms", 1, Target::OfLowest(1.0)),
+    row("20 ms away, 1 partition, 1 kB: records/s", "distant", "per_second", 0, Target::OfHighest(1.0)),
+    row("2 GiB: peak RSS less 32 MiB of buffer, MiB", "memory", "rss_over_mib", 1, Target::AtMost(40.0)),
+    row("2 GiB: CPU, us a record", "memory", "cpu_us", 3, Target::None),
+];

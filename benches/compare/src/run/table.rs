@@ -1,0 +1,98 @@
+//! Medians, ratios, Markdown.
+
+use super::Results;
+use super::cases::{ROWS, Row, Target};
+use super::programs::Figures;
+use std::fmt::Write;
+
+/// What was compared, to the version.
+const LOCK: &str = include_str!("../../Cargo.lock");
+const GO_MOD: &str = include_str!("../../franz/go.mod");
+
+pub fn render(clients: &[String], results: &Results) -> String {
+    let mut out = format!("| medians | {} | ours / peer | target |\n", clients.join(" | "));
+    out.push_str(&"| --- ".repeat(clients.len() + 3));
+    out.push_str("|\n");
+    for row in &ROWS {
+        let medians: Vec<Option<f64>> = clients.iter().map(|client| median(row, client, results)).collect();
+        if medians.iter().all(Option::is_none) {
+            continue;
+        }
+        write!(out, "| {} |", row.label).expect("a string");
+        for value in &medians {
+            let cell = value.map_or("-".to_owned(), |value| format!("{value:.*}", row.digits));
+            write!(out, " {cell} |").expect("a string");
+        }
+        let (ratio, target) = verdict(row, clients, &medians);
+        writeln!(out, " {ratio} | {target} |").expect("a string");
+    }
+    out
+}
+
+fn median(row: &Row, client: &str, results: &Results) -> Option<f64> {
+    let runs = results.get(&(row.case, client.to_owned()))?;
+    let mut values: Vec<f64> = runs.iter().filter_map(|figures| figures.get(row.figure).copied()).collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(values[middle - 1], upper) })
+}
+
+/// The cells of ratio and target.
+fn verdict(row: &Row, clients: &[String], medians: &[Option<f64>]) -> (String, String) {
+    let of = |name: &str| clients.iter().position(|client| client == name).and_then(|index| medians[index]);
+    let peers = || {
+        let both = clients.iter().zip(medians);
+        both.filter(|(client, _)| *client != "ottla").filter_map(|(_, median)| *median)
+    };
+    let (peer, limit, sign) = match row.target {
+        Target::OfLowest(limit) => (peers().min_by(f64::total_cmp), limit, "<="),
+        Target::OfLibrdkafka(limit) => (of("librdkafka"), limit, "<="),
+        Target::OfHighest(limit) => (peers().max_by(f64::total_cmp), limit, ">="),
+        Target::AtMost(limit) => (Some(1.0), limit, "<="),
+        Target::None => return (String::new(), String::new()),
+    };
+    let Some((ours, peer)) = of("ottla").zip(peer) else { return ("-".into(), format!("{sign} {limit}")) };
+    let ratio = ours / peer;
+    let met = if sign == "<=" { ratio <= limit } else { ratio >= limit };
+    let shown = if let Target::AtMost(_) = row.target { String::new() } else { format!("{ratio:.2}") };
+    let against = if let Target::OfLibrdkafka(_) = row.target { " (librdkafka)" } else { "" };
+    (shown, format!("{sign} {limit}{against}: {}", if met { "met" } else { "**missed**" }))
+}
+
+/// What the reader of the table has to know.
+pub fn notes(clients: &[String], rounds: usize, scale: f64) -> String {
+    let versions: Vec<String> = clients.iter().map(|client| version(client)).collect();
+    format!(
+        "{}. {rounds} interleaved rounds, scale {scale}; client on one core, sink on another.\n\
+         All: acks=all, no key, each record handed over and acknowledged on its own; idempotent but for rskafka, which \
+         cannot be; five requests in flight, but krafka keeps one batch of a partition in flight and rskafka has no limit. \
+         Linger 5 ms and batches of 1 MB, but 0 ms where acks are timed and first come, and each client's defaults at 20 ms.\n",
+        versions.join(", ")
+    )
+}
+
+fn version(client: &str) -> String {
+    let of_crate = |name: &str| {
+        let (_, rest) =
+            LOCK.split_once(&format!("name = \"{name}\"\nversion = \"")).expect("a locked version");
+        rest.split('"').next().expect("a version").to_owned()
+    };
+    match client {
+        "librdkafka" => {
+            let library = of_crate("rdkafka-sys");
+            let library = library.split_once('+').expect("the library's version").1;
+            format!("librdkafka {library} (rdkafka {})", of_crate("rdkafka"))
+        }
+        "franz-go" => {
+            let (_, rest) = GO_MOD.split_once("franz-go v").expect("a required version");
+            format!("franz-go {}", rest.split_whitespace().next().expect("a version"))
+        }
+        name => format!("{name} {}", of_crate(name)),
+    }
+}
+
+/// Figures for the log.
+pub fn line(figures: &Figures) -> String {
+    figures.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}
