@@ -1,26 +1,32 @@
 //! A run: brokers, a producer and a consumer, and what the plan does to them.
 
-use crate::check::{Claim, History, Partition, Sent};
+use crate::check::{Claim, History, Partition};
 use crate::liar::{Lie, LyingDial};
 use crate::plan::{Knobs, Plan, Step, What};
-use ottla::broker::{ApiKey, Cluster, Fault, TopicSpec};
+use crate::record::{Sent, TOPIC};
+use crate::traffic::{CLIENTS, Counted, Traffic, fetches_since};
+use ottla::broker::{ApiKey, Cluster, Fault, StoredRecord, TopicSpec};
 use ottla::net::dial::Dial;
 use ottla::net::mem::{Faults, MemNet, Way};
-use ottla::{Client, Consumer, Delivery, Producer, Record, Start, TopicPartition};
+use ottla::{
+    Client, ClientBuilder, Consumer, Delivered, Delivery, Error, ErrorKind, Producer, Result, Start,
+    TopicPartition,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-const TOPIC: &str = "t";
 /// When everything is put right again.
 const HEALED: Duration = Duration::from_secs(3);
 /// How long the consumer then has until it is well again.
 const RECOVERY: Duration = Duration::from_secs(15);
-/// A time that all records have: the machine's clock must not show.
-const TIME_MS: i64 = 1_700_000_000_000;
+/// For so many waits of a fetch nothing happens in the end: who has nothing to do is seen to do nothing.
+pub const AT_REST: u32 = 5;
 
 thread_local! {
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -40,8 +46,10 @@ pub fn run(plan: &Plan, lie: Option<Lie>) -> History {
     let _simulation = ottla::task::simulate(plan.seed);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let mut history = runtime.block_on(play(plan, lie));
+    // A harness that fails names its seed, and its plan is shrunk, as if the client had.
+    let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(plan, lie))));
     drop(runtime);
+    let mut history = played.unwrap_or_else(|_| History::of_nothing(&plan.knobs));
     history.panics = PANICS.take();
     history
 }
@@ -50,11 +58,13 @@ pub fn run(plan: &Plan, lie: Option<Lie>) -> History {
 #[derive(Debug, Default)]
 struct Read {
     partitions: BTreeMap<i32, Vec<(i64, Sent)>>,
+    strange: Vec<String>,
     told: Vec<String>,
 }
 
 async fn play(plan: &Plan, lie: Option<Lie>) -> History {
     let Plan { seed, knobs, .. } = plan;
+    let fetch_wait = Duration::from_millis(knobs.fetch_wait_ms.into());
     let start = Instant::now();
     let net = MemNet::new(*seed);
     for broker in 1..=knobs.brokers {
@@ -65,17 +75,21 @@ async fn play(plan: &Plan, lie: Option<Lie>) -> History {
     let topic = TopicSpec::new(TOPIC).partitions(usize::try_from(knobs.partitions).unwrap());
     cluster.create_topic_as(&topic.replication(usize::try_from(knobs.brokers).unwrap())).unwrap();
 
-    let producer = producer(&client(&net, knobs, lie, *seed), knobs);
+    let dials = [Arc::default(), Arc::default()];
+    let clients = [0, 1].map(|index| {
+        let builder = client(&net, knobs, lie, seed + index as u64, &dials[index]);
+        builder.client_id(CLIENTS[index]).build().unwrap()
+    });
+    let producer = producer(&clients[0], knobs);
     let read = Arc::new(Mutex::new(Read::default()));
     let (orders, heard) = mpsc::unbounded_channel();
-    let reading =
-        tokio::spawn(consume(client(&net, knobs, lie, seed + 1), knobs.clone(), Arc::clone(&read), heard));
+    let reading = tokio::spawn(consume(clients[1].clone(), knobs.clone(), Arc::clone(&read), heard));
     let mischief = tokio::spawn(meddle(start, net.clone(), Arc::clone(&cluster), plan.clone(), orders));
 
     let mut rng = fastrand::Rng::with_seed(*seed);
     let sent = send(&producer, knobs, &mut rng).await;
     mischief.await.unwrap();
-    let claims = claims(sent, knobs).await;
+    let (claims, took) = claims(sent, knobs).await;
     // Where a fetch brings one batch, each batch takes a round trip.
     let catch_up = RECOVERY + knobs.round_trip * 2 * (knobs.records + 10);
     let caught_up = timeout(catch_up, async {
@@ -85,22 +99,29 @@ async fn play(plan: &Plan, lie: Option<Lie>) -> History {
     });
     let caught_up = caught_up.await.is_ok();
     let ended = start.elapsed();
+    // What was under way comes to its end first.
+    sleep(knobs.round_trip * 2 + fetch_wait).await;
+    let rest = Instant::now();
+    sleep(fetch_wait * AT_REST).await;
     reading.abort();
     let read = std::mem::take(&mut *read.lock().unwrap());
-    let (connects, requests) = busiest(&cluster, start.into_std());
-    let mut partitions = logs(&cluster, knobs);
+    let mut stored_strangely = Vec::new();
+    let mut partitions = logs(&cluster, knobs, &mut stored_strangely);
     for (index, seen) in read.partitions {
         partitions.entry(index).or_default().read = seen;
     }
     let seen = cluster.requests();
     History {
-        idempotent: knobs.idempotent,
+        knobs: knobs.clone(),
         claims,
+        took,
         partitions,
+        stored_strangely,
+        read_strangely: read.strange,
         told: read.told,
         ended,
-        connects,
-        requests,
+        traffic: Traffic::of(&seen, &dials, start.into_std()),
+        fetches_at_rest: if caught_up { fetches_since(&seen, rest.into_std()) } else { 0 },
         struck: seen.iter().filter(|request| request.fault.is_some()).count(),
         produce_requests: seen.iter().filter(|request| request.api_key == ApiKey::PRODUCE.0).count(),
         caught_up,
@@ -124,18 +145,18 @@ fn set_faults(net: &MemNet, broker: i32, faults: Faults) {
     net.set_faults(&format!("broker-{broker}"), 9092, faults);
 }
 
-fn client(net: &MemNet, knobs: &Knobs, lie: Option<Lie>, seed: u64) -> Client {
+fn client(net: &MemNet, knobs: &Knobs, lie: Option<Lie>, seed: u64, dials: &Dials) -> ClientBuilder {
+    let counted = Arc::new(Counted { inner: net.dialer(), dials: Arc::clone(dials) });
     let dial: Arc<dyn Dial> = match lie {
-        Some(lie) => Arc::new(LyingDial { inner: net.dialer(), lie, seed }),
-        None => Arc::new(net.dialer()),
+        Some(lie) => Arc::new(LyingDial { inner: counted, lie, seed }),
+        None => counted,
     };
     let brokers: Vec<String> = (1..=knobs.brokers).map(|broker| format!("broker-{broker}:9092")).collect();
     let client = Client::builder().bootstrap(brokers.join(",")).dial(dial);
-    let client = client
+    client
         .set("request.timeout.ms", knobs.request_timeout_ms.to_string())
         .set("metadata.max.age.ms", knobs.metadata_age_ms.to_string())
-        .set("socket.connection.setup.timeout.ms", (knobs.request_timeout_ms + 3_000).to_string());
-    client.build().unwrap()
+        .set("socket.connection.setup.timeout.ms", (knobs.request_timeout_ms + 3_000).to_string())
 }
 
 fn producer(client: &Client, knobs: &Knobs) -> Producer {
@@ -152,8 +173,14 @@ fn producer(client: &Client, knobs: &Knobs) -> Producer {
     producer.build().unwrap()
 }
 
+/// The dials of one client: to which broker, and when.
+type Dials = Arc<Mutex<Vec<(String, std::time::Instant)>>>;
+
+/// What becomes of a record, and how long that takes from when it was queued.
+type Told = JoinHandle<(Result<Delivered, Error>, Duration)>;
+
 enum Handed {
-    Queued(Delivery),
+    Queued(Told),
     Refused(String),
 }
 
@@ -166,11 +193,8 @@ async fn send(producer: &Producer, knobs: &Knobs, rng: &mut fastrand::Rng) -> Ve
         let number = numbers.entry(key).or_default();
         *number += 1;
         let record = Sent { key, number: *number };
-        let value = format!("{key} {number} {}", "x".repeat(knobs.value_bytes));
-        let handed =
-            producer.send(Record::to(TOPIC).key(key.to_string()).value(value).timestamp_ms(TIME_MS)).await;
-        let handed = match handed {
-            Ok(delivery) => Handed::Queued(delivery),
+        let handed = match producer.send(record.record(knobs)).await {
+            Ok(delivery) => Handed::Queued(tokio::spawn(told(delivery))),
             Err(error) => Handed::Refused(error.to_string()),
         };
         sent.push((record, handed));
@@ -181,25 +205,38 @@ async fn send(producer: &Producer, knobs: &Knobs, rng: &mut fastrand::Rng) -> Ve
     sent
 }
 
-/// Waits for what the producer says of each record, for as long as it promises to take at most.
-async fn claims(sent: Vec<(Sent, Handed)>, knobs: &Knobs) -> Vec<(Sent, Claim)> {
+async fn told(delivery: Delivery) -> (Result<Delivered, Error>, Duration) {
+    let queued = Instant::now();
+    (delivery.await, queued.elapsed())
+}
+
+/// Waits for what the producer says of each record, for longer than it promises to take at most.
+async fn claims(sent: Vec<(Sent, Handed)>, knobs: &Knobs) -> (Vec<(Sent, Claim)>, BTreeMap<Sent, Duration>) {
     let promised = Duration::from_millis(knobs.delivery_timeout_ms + knobs.request_timeout_ms);
     let late = Instant::now() + promised + Duration::from_secs(5);
-    let mut claims = Vec::new();
+    let (mut claims, mut times) = (Vec::new(), BTreeMap::new());
     for (record, handed) in sent {
         let claim = match handed {
             Handed::Refused(error) => Claim::Refused { error },
-            Handed::Queued(delivery) => match tokio::time::timeout_at(late, delivery).await {
+            Handed::Queued(told) => match tokio::time::timeout_at(late, told).await {
                 Err(_) => Claim::Silent,
-                Ok(Ok(at)) => Claim::Acked { partition: at.partition, offset: at.offset },
-                Ok(Err(error)) => {
-                    Claim::Failed { surely_not: !error.is_possibly_written(), error: error.to_string() }
+                Ok(told) => {
+                    let (told, took) = told.unwrap();
+                    times.insert(record, took);
+                    match told {
+                        Ok(at) => Claim::Acked { partition: at.partition, offset: at.offset },
+                        Err(error) => Claim::Failed {
+                            surely_not: !error.is_possibly_written(),
+                            is_for_want_of_time: error.is_retriable() || error.kind() == ErrorKind::Timeout,
+                            error: error.to_string(),
+                        },
+                    }
                 }
             },
         };
         claims.push((record, claim));
     }
-    claims
+    (claims, times)
 }
 
 /// What the consumer is to do between two batches.
@@ -233,8 +270,13 @@ async fn consume(
                 Ok(None) => return,
                 Ok(Some(batch)) => {
                     let mut read = read.lock().unwrap();
-                    let seen = read.partitions.entry(batch.partition()).or_default();
-                    seen.extend(batch.iter().map(|record| (record.offset(), parse(record.value().unwrap()))));
+                    let Read { partitions, strange, .. } = &mut *read;
+                    let seen = partitions.entry(batch.partition()).or_default();
+                    for record in &batch {
+                        let (offset, time) = (record.offset(), record.timestamp_ms());
+                        let named = Sent::read(&knobs, record.key(), record.value(), time);
+                        seen.push((offset, named.unwrap_or_else(|error| stranger(offset, error, strange))));
+                    }
                 }
             },
         }
@@ -253,10 +295,10 @@ fn obey(consumer: &mut Consumer, order: &Order, read: &Mutex<Read>) {
     }
 }
 
-fn parse(value: &[u8]) -> Sent {
-    let text = std::str::from_utf8(value).expect("a value of ours");
-    let mut numbers = text.split(' ').map(|number| number.parse().expect("a value of ours"));
-    Sent { key: numbers.next().unwrap(), number: numbers.next().unwrap() }
+/// Takes note of what is no record of ours, and gives it a name by which it can be read again.
+fn stranger(offset: i64, what: String, strange: &mut Vec<String>) -> Sent {
+    strange.push(format!("offset {offset}: {what}"));
+    Sent { key: u32::MAX, number: u32::try_from(offset).unwrap_or(u32::MAX) }
 }
 
 /// Does what the plan says, and puts everything right in the end.
@@ -342,10 +384,14 @@ async fn act(
     }
 }
 
-fn logs(cluster: &Cluster, knobs: &Knobs) -> BTreeMap<i32, Partition> {
-    let log = |index| {
-        let records = cluster.records(TOPIC, index).into_iter();
-        records.map(|record| (record.offset, parse(&record.value.expect("a value of ours")))).collect()
+fn logs(cluster: &Cluster, knobs: &Knobs, strange: &mut Vec<String>) -> BTreeMap<i32, Partition> {
+    let mut log = |index| {
+        let name = |record: StoredRecord| {
+            let StoredRecord { offset, timestamp, key, value, .. } = record;
+            let named = Sent::read(knobs, key.as_deref(), value.as_deref(), timestamp);
+            (offset, named.unwrap_or_else(|error| stranger(offset, error, strange)))
+        };
+        cluster.records(TOPIC, index).into_iter().map(name).collect()
     };
     (0..knobs.partitions).map(|index| (index, Partition { log: log(index), read: Vec::new() })).collect()
 }
@@ -354,24 +400,4 @@ fn has_read_all(cluster: &Cluster, read: &Mutex<Read>, knobs: &Knobs) -> bool {
     let read = read.lock().unwrap();
     (0..knobs.partitions)
         .all(|index| read.partitions.get(&index).map_or(0, Vec::len) >= cluster.records(TOPIC, index).len())
-}
-
-/// The most connects and requests that move no records to one broker in a second, from the second second on; of both clients
-/// together, half of it.
-fn busiest(cluster: &Cluster, start: std::time::Instant) -> (usize, usize) {
-    let from = start + Duration::from_secs(2);
-    let most = |times: Vec<(i32, std::time::Instant)>| {
-        let late = times.iter().filter(|(_, at)| *at >= from);
-        let within = |(broker, begin): &(i32, std::time::Instant)| {
-            let is_near = |(other, at): &&(i32, std::time::Instant)| {
-                other == broker && *at >= *begin && *at < *begin + Duration::from_secs(1)
-            };
-            times.iter().filter(is_near).count()
-        };
-        late.map(within).max().unwrap_or(0).div_ceil(2)
-    };
-    let connects = cluster.connects().into_iter().map(|connect| (connect.broker, connect.at)).collect();
-    let moves_records = |api_key: i16| [ApiKey::PRODUCE.0, ApiKey::FETCH.0].contains(&api_key);
-    let requests = cluster.requests().into_iter().filter(|request| !moves_records(request.api_key));
-    (most(connects), most(requests.map(|request| (request.broker, request.at)).collect()))
 }
