@@ -57,8 +57,14 @@ pub(super) async fn serve(accepted: Accepted, broker: BrokerId, shared: Arc<Shar
         }
     };
     let serving = Serving::new(registered.shared.serving_options(), task::now());
-    let mut connection =
-        Connection { stream: connected.stream, serving, registered, outbox: Outbox::default(), stop };
+    let mut connection = Connection {
+        stream: connected.stream,
+        is_gone: false,
+        serving,
+        registered,
+        outbox: Outbox::default(),
+        stop,
+    };
     let end = connection.run().await;
     if end.is_ordinary() {
         tracing::debug!(peer = connected.peer, %end, "a connection has ended");
@@ -95,6 +101,8 @@ impl Drop for Registered {
 
 struct Connection<S> {
     stream: S,
+    /// Whether the client is: then what was read of it is carried out, and answered to nobody.
+    is_gone: bool,
     serving: Serving,
     registered: Registered,
     outbox: Outbox,
@@ -113,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return End::Closed;
                 }
             }
-            if self.flush().await.is_err() {
+            if self.flush().await.is_err() || self.is_gone {
                 return End::Closed;
             }
             match self.serving.ended() {
@@ -141,6 +149,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Wait(until) => {
                     self.flush().await.map_err(|_| End::Closed)?;
                     self.wait(until).await?;
+                    step = shared.with(|core| core.resume(id, now()));
+                }
+                Step::Delay(until) => {
+                    self.flush().await.map_err(|_| End::Closed)?;
+                    self.wait_out(until).await?;
                     step = shared.with(|core| core.resume(id, now()));
                 }
             }
@@ -252,6 +265,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Waits until something happened or it is time, and notices when the client goes away meanwhile.
     async fn wait(&mut self, until: Instant) -> Result<(), End> {
+        if self.is_gone {
+            return Err(End::Closed);
+        }
         let mut ahead = 0usize;
         loop {
             let wake = Arc::clone(&self.registered.wake);
@@ -268,7 +284,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Waits until it is time, whether or not the client does.
+    async fn wait_out(&mut self, until: Instant) -> Result<(), End> {
+        let mut ahead = 0usize;
+        loop {
+            let wake = Arc::clone(&self.registered.wake);
+            let listens = !self.is_gone && ahead < READ_AHEAD_BYTES;
+            select! {
+                biased;
+                () = stopped(&mut self.stop) => return Err(End::Owner("the broker is shutting down")),
+                // The broker may have been stopped: the core knows.
+                () = wake.notified() => return Ok(()),
+                () = task::sleep_until(until) => return Ok(()),
+                read = read_some(&mut self.stream, &mut self.serving), if listens => match read {
+                    Ok(0) | Err(_) => self.is_gone = true,
+                    Ok(read) => ahead = ahead.saturating_add(read),
+                },
+            }
+        }
+    }
+
     async fn flush(&mut self) -> io::Result<()> {
+        if self.is_gone {
+            self.outbox = Outbox::default();
+        }
         if !self.outbox.has_remaining() {
             return Ok(());
         }

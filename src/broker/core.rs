@@ -54,6 +54,8 @@ pub(super) enum Step {
     Authenticate(Box<AnyRequest>, Manner),
     /// Call [`Core::resume`] when the connection is woken, and at this time at the latest.
     Wait(Instant),
+    /// Call [`Core::resume`] at this time, also if the client is gone by then: what a broker has read it carries out.
+    Delay(Instant),
     /// Take no notice of what the client sends from now on.
     Silence,
     /// Close the connection, for this reason.
@@ -188,8 +190,12 @@ impl Core {
         self.state.nodes.insert(id, node);
     }
 
-    /// Lets a broker serve.
+    /// Lets a broker serve. The controller takes one that registers for a new process (KIP-631): if it had not noticed that the
+    /// old one was gone it does now, so others lead what that led, and its fetch sessions are forgotten.
     pub(super) fn start_broker(&mut self, id: BrokerId) {
+        if self.state.is_live(id) {
+            self.state.fence(id);
+        }
         if let Some(node) = self.state.nodes.get_mut(&id) {
             node.is_up = true;
         }
@@ -231,7 +237,7 @@ impl Core {
             Fate::Pass => self.answer(id, call, None, Alteration::None, now),
             Fate::Delay(pause) => {
                 let until = crate::task::after(now.at, pause);
-                self.park(id, Parked::Delayed(Box::new(call), until), until)
+                self.park(id, Parked::Delayed(Box::new(call), until))
             }
             Fate::DelayAnswer(pause) => self.answer_in(id, call, Manner::Late(pause), now),
             Fate::Fail(code) => self.answer(id, call, Some(&refuse(code, false)), Alteration::None, now),
@@ -259,7 +265,7 @@ impl Core {
             Some(Parked::Delayed(call, until)) if now.at >= until => {
                 self.answer(id, *call, None, Alteration::None, now)
             }
-            Some(parked @ Parked::Delayed(_, until)) => self.park(id, parked, until),
+            Some(parked @ Parked::Delayed(..)) => self.park(id, parked),
             Some(Parked::Fetch(fetching, alteration)) => match fetching.resume(&mut self.state, now) {
                 Ok(response) => Step::respond(response).altered(alteration),
                 Err(fetching) => self.park_fetch(id, fetching, alteration),
@@ -311,15 +317,18 @@ impl Core {
     }
 
     fn park_fetch(&mut self, id: ConnectionId, fetching: Box<Fetching>, alteration: Alteration) -> Step {
-        let until = fetching.until();
-        self.park(id, Parked::Fetch(fetching, alteration), until)
+        self.park(id, Parked::Fetch(fetching, alteration))
     }
 
-    fn park(&mut self, id: ConnectionId, parked: Parked, until: Instant) -> Step {
+    fn park(&mut self, id: ConnectionId, parked: Parked) -> Step {
+        let step = match &parked {
+            Parked::Fetch(fetching, _) => Step::Wait(fetching.until()),
+            Parked::Delayed(_, until) => Step::Delay(*until),
+        };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.parked = Some(parked);
         }
-        Step::Wait(until)
+        step
     }
 
     fn unpark(&mut self, id: ConnectionId) -> Option<Parked> {

@@ -9,7 +9,8 @@ use super::topic::{Partition, Topic, Topics, check_name};
 use super::topic_config::TopicConfig;
 use crate::engine::serving::Offer;
 use crate::messages::{
-    BrokerId, BrokerIds, CurrentLeader, ErrorCode, LeaderEpoch, NodeEndpoint, ProducerEpoch, ProducerId,
+    BrokerId, BrokerIds, CurrentLeader, ErrorCode, LeaderEpoch, MetadataResponse, NodeEndpoint,
+    ProducerEpoch, ProducerId,
 };
 use crate::wire::{Text, Uuid};
 use std::collections::BTreeMap;
@@ -60,6 +61,8 @@ pub(super) struct State {
     pub(super) cluster_id: Text,
     pub(super) nodes: BTreeMap<BrokerId, Node>,
     pub(super) topics: Topics,
+    /// What brokers say of the cluster that have not heard of its changes since.
+    pub(super) held_metadata: BTreeMap<BrokerId, MetadataResponse>,
     /// Fetch sessions are a broker's own.
     sessions: BTreeMap<BrokerId, Sessions>,
     next_producer_id: i64,
@@ -90,6 +93,7 @@ impl State {
             cluster_id: random_id(&mut rng).to_string().into(),
             nodes: BTreeMap::new(),
             topics: Topics::default(),
+            held_metadata: BTreeMap::new(),
             sessions: BTreeMap::new(),
             next_producer_id: 0,
             transactional: BTreeMap::new(),

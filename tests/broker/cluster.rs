@@ -195,6 +195,67 @@ fn a_crash_is_noticed_when_the_test_says_so() {
 }
 
 #[test]
+fn who_comes_back_from_a_crash_that_nobody_noticed_is_a_new_process() {
+    let bench = Bench::three();
+    let topic = bench.topic_on([1, 2]);
+    let opened = bench.peer(1).ask(12, FetchRequest { session_epoch: 0, ..topic.fetch(0) });
+    assert!(opened.session_id > 0);
+    bench.runtime.block_on(bench.cluster.crash_broker(1)).unwrap();
+    assert_eq!(bench.led(&topic), (Some(1), 0, vec![1, 2]), "nobody knows");
+    bench.start(1);
+    assert_eq!(bench.led(&topic), (Some(2), 1, vec![1, 2]), "another leads");
+    let mut peer = bench.peer(1);
+    let session = FetchRequest { session_id: opened.session_id, session_epoch: 1, ..FetchRequest::default() };
+    assert_eq!(peer.ask(12, session).error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+    assert_eq!(peer.produce(12, &topic, batch::of(1)).error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    // Where there is nobody else it leads again, as somebody else.
+    bench.cluster.recreate_topic("t").unwrap();
+    bench.cluster.delete_topic("t").unwrap();
+    let alone = bench.topic_on([3]);
+    bench.runtime.block_on(bench.cluster.crash_broker(3)).unwrap();
+    bench.start(3);
+    assert_eq!(bench.led(&alone), (Some(3), 2, vec![3]), "once lost, once found");
+}
+
+#[test]
+fn one_that_has_crashed_can_be_elected_until_somebody_notices() {
+    let bench = Bench::three();
+    let topic = bench.topic_on([1, 2]);
+    bench.runtime.block_on(bench.cluster.crash_broker(2)).unwrap();
+    bench.cluster.move_leader("t", 0, 2).unwrap();
+    assert_eq!(bench.led(&topic).0, Some(2));
+    bench.cluster.fence_broker(2).unwrap();
+    assert_eq!(bench.led(&topic).0, Some(1));
+    assert!(bench.cluster.move_leader("t", 0, 2).is_err());
+}
+
+#[test]
+fn a_broker_can_lag_behind_what_the_others_know() {
+    let bench = Bench::three();
+    let topic = bench.topic_on([1, 2]);
+    let (mut lagging, mut other) = (bench.peer(3), bench.peer(1));
+    bench.cluster.hold_metadata(3).unwrap();
+    bench.cluster.move_leader("t", 0, 2).unwrap();
+    bench.topic_as(TopicSpec::new("u"));
+    let leader = |peer: &mut Peer| {
+        let partition = described(peer, &topic).partitions[0].clone();
+        (partition.leader_id.0, partition.leader_epoch.0)
+    };
+    assert_eq!((leader(&mut lagging), leader(&mut other)), ((1, 0), (2, 1)));
+    let all =
+        |peer: &mut Peer| peer.ask(12, MetadataRequest { topics: None, ..Default::default() }).topics.len();
+    assert_eq!((all(&mut lagging), all(&mut other)), (1, 2));
+    let unknown = lagging.ask(12, MetadataRequest::topics(["u".into()])).topics[0].clone();
+    assert_eq!((unknown.error_code, unknown.partitions.len()), (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0));
+    bench.stop(2);
+    assert_eq!(lagging.ask(12, MetadataRequest::topics([])).brokers.len(), 3, "nor who is gone");
+    bench.cluster.release_metadata(3);
+    assert_eq!((leader(&mut lagging), all(&mut lagging)), ((1, 2), 2));
+    assert_eq!(lagging.ask(12, MetadataRequest::topics([])).brokers.len(), 2);
+    assert!(bench.cluster.hold_metadata(9).is_err());
+}
+
+#[test]
 fn records_are_deleted_from_the_start() {
     let bench = Bench::three();
     let topic = bench.topic_on([1]);

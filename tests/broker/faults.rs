@@ -407,3 +407,30 @@ fn an_answer_in_pieces_takes_its_time() {
     assert!(took.0 > 5);
     assert_eq!(took.1, took.0 as u64 - 1, "a pause between any two");
 }
+
+/// A broker carries out what it has read, whether or not its client is there to be told: the write of a zombie.
+#[test]
+fn what_was_read_of_a_client_that_hung_up_is_carried_out() {
+    let one = One::new();
+    let pause = Duration::from_millis(300);
+    one.cluster().add_fault(Fault::new(Fate::Delay(pause)).api(ApiKey::PRODUCE).times(1));
+    let mut zombie = one.peer();
+    let began = Instant::now();
+    // One that is delayed, and one behind it.
+    for _ in 0..2 {
+        zombie.send(12, one.u.produce(batch::of(1)).into());
+    }
+    while one.cluster().requests().iter().all(|seen| seen.api_key != ApiKey::PRODUCE.0) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Both have been read.
+    std::thread::sleep(pause / 6);
+    drop(zombie);
+    assert_eq!(one.peer().append(&one.u, batch::of(5)), 0, "who comes later is earlier");
+    assert!(began.elapsed() < pause, "too slow to tell");
+    while one.ends()[2] < 7 {
+        assert!(began.elapsed() < 20 * pause, "the end is {:?}", one.ends());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(began.elapsed() >= pause);
+}

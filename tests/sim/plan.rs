@@ -83,6 +83,11 @@ pub enum What {
         partition: i32,
         to: i32,
     },
+    /// A broker tells of the cluster as it was, for so long.
+    Lag {
+        broker: i32,
+        time: Duration,
+    },
     /// The consumer goes back to the beginning of a partition, or pauses it for a while.
     Seek {
         partition: i32,
@@ -204,7 +209,7 @@ impl What {
         let broker = rng.i32(1..=knobs.brokers);
         let partition = rng.i32(0..knobs.partitions);
         let time = Duration::from_millis(rng.u64(10..1_500));
-        match rng.u32(..16) {
+        match rng.u32(..18) {
             0..=7 => {
                 let (api, fate) = fault(rng);
                 let broker = if rng.bool() { Some(broker) } else { None };
@@ -215,7 +220,8 @@ impl What {
             10 => What::Refuse { broker, time },
             11 | 12 => What::Kill { broker, time, noticed: rng.bool() },
             13 => What::Move { partition, to: broker },
-            14 => What::Seek { partition },
+            14 | 15 => What::Lag { broker, time },
+            16 => What::Seek { partition },
             _ => What::Pause { partition, time },
         }
     }
@@ -234,14 +240,15 @@ fn fault(rng: &mut fastrand::Rng) -> (ApiKey, Fate) {
         ApiKey::API_VERSIONS,
     ]);
     let api = api.expect("some");
-    let fate = match rng.u32(..12) {
+    let fate = match rng.u32(..13) {
         0..=3 => code(api, rng).unwrap_or(Fate::Close),
         4 => Fate::LoseRequest,
         5 | 6 => Fate::LoseAnswer,
         7 => Fate::Delay(Duration::from_millis(rng.u64(1..3_000))),
         8 => Fate::Silence,
         9 => Fate::Cut(rng.usize(..80)),
-        10 => Fate::Split { bytes: rng.usize(1..40), pause: Duration::from_millis(rng.u64(..20)) },
+        10 => Fate::DelayAnswer(Duration::from_millis(rng.u64(1..3_000))),
+        11 => Fate::Split { bytes: rng.usize(1..40), pause: Duration::from_millis(rng.u64(..20)) },
         // What the checksum of the first batch covers, and nothing else: TCP has its own for the rest.
         _ if api == ApiKey::FETCH => Fate::Corrupt(Byte::OfRecords(rng.usize(21..61))),
         _ => Fate::Close,

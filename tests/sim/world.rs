@@ -373,8 +373,13 @@ async fn act(
                 cluster.start_broker(broker).await.unwrap();
             }
         }
-        // A broker that is down cannot lead: then nothing is moved.
+        // A broker that is known to be down cannot lead: then nothing is moved.
         What::Move { partition, to } => drop(cluster.move_leader(TOPIC, partition, to)),
+        What::Lag { broker, time } => {
+            cluster.hold_metadata(broker).unwrap();
+            sleep(time).await;
+            cluster.release_metadata(broker);
+        }
         What::Seek { partition } => drop(orders.send(Order::Seek(partition))),
         What::Pause { partition, time } => {
             orders.send(Order::Pause(partition)).ok();

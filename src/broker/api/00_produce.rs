@@ -282,7 +282,8 @@ fn write(partition: &mut Partition, batch: &Batch, config: &TopicConfig, now: No
     if let Some(sequence) = sequence {
         match log.producers.check(sequence, now.unix_ms) {
             Verdict::Append => {}
-            Verdict::Duplicate(Appended { base_offset, append_time_ms, .. }) => {
+            Verdict::Duplicate(Appended { base_offset, max_timestamp, .. }) => {
+                let append_time_ms = max_timestamp;
                 return Ok(Done { base_offset, append_time_ms, log_start_offset: log.start_offset() });
             }
             Verdict::Refuse(code, text) => return Err(refuse(code, text)),
@@ -295,7 +296,8 @@ fn write(partition: &mut Partition, batch: &Batch, config: &TopicConfig, now: No
     let append_time_ms = append_time.unwrap_or(-1);
     if let Some(sequence) = sequence {
         let Sequence { first, last, .. } = sequence;
-        log.producers.remember(sequence, Appended { first, last, base_offset, append_time_ms }, now.unix_ms);
+        let max_timestamp = append_time.unwrap_or(batch.header().max_timestamp);
+        log.producers.remember(sequence, Appended { first, last, base_offset, max_timestamp }, now.unix_ms);
     }
     if let Some(bytes) = config.retention_bytes {
         log.retain_bytes(bytes);

@@ -22,18 +22,42 @@ const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) fn handle(state: &mut State, context: Context<'_>, request: &MetadataRequest) -> MetadataResponse {
-    let brokers = state.live().map(|(node_id, node)| MetadataBroker {
-        node_id,
-        host: node.host.clone(),
-        port: i32::from(node.port),
-        rack: None,
-    });
-    let mut response = MetadataResponse {
-        brokers: brokers.collect(),
-        cluster_id: Some(state.cluster_id.clone()),
-        controller_id: state.controller(),
-        ..Default::default()
+    let mut response = match state.held_metadata.get(&context.broker) {
+        Some(held) => as_held(held, context, request),
+        None => as_it_is(state, context, request),
     };
+    if let Some(refusal) = context.refusal {
+        refuse_parts(&mut response, refusal);
+    }
+    response
+}
+
+/// All that there is to say of the cluster now.
+pub(in crate::broker) fn snapshot(state: &State) -> MetadataResponse {
+    MetadataResponse { topics: all_topics(state, NOT_ASKED), ..without_topics(state) }
+}
+
+/// What a broker says that goes by an old view of the cluster; it creates nothing.
+fn as_held(held: &MetadataResponse, context: Context<'_>, request: &MetadataRequest) -> MetadataResponse {
+    let wanted = match &request.topics {
+        None => return held.clone(),
+        Some(topics) if topics.is_empty() && context.version == 0 => return held.clone(),
+        Some(topics) => topics,
+    };
+    let topics = wanted.iter().map(|wanted| {
+        let by_id = wanted.name.is_none() || context.version >= 12 && !wanted.topic_id.is_zero();
+        let is_it = |topic: &&MetadataTopic| match by_id {
+            true => topic.topic_id == wanted.topic_id,
+            false => topic.name == wanted.name,
+        };
+        let code = if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
+        held.topics.iter().find(is_it).cloned().unwrap_or_else(|| missing(wanted, code))
+    });
+    MetadataResponse { topics: topics.collect(), ..held.clone() }
+}
+
+fn as_it_is(state: &mut State, context: Context<'_>, request: &MetadataRequest) -> MetadataResponse {
+    let mut response = without_topics(state);
     if request.include_cluster_authorized_operations {
         response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     }
@@ -53,10 +77,22 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: &Metadata
             topics.iter().map(|topic| one_topic(state, context, request, topic, operations)).collect()
         }
     };
-    if let Some(refusal) = context.refusal {
-        refuse_parts(&mut response, refusal);
-    }
     response
+}
+
+fn without_topics(state: &State) -> MetadataResponse {
+    let brokers = state.live().map(|(node_id, node)| MetadataBroker {
+        node_id,
+        host: node.host.clone(),
+        port: i32::from(node.port),
+        rack: None,
+    });
+    MetadataResponse {
+        brokers: brokers.collect(),
+        cluster_id: Some(state.cluster_id.clone()),
+        controller_id: state.controller(),
+        ..Default::default()
+    }
 }
 
 /// Has the answer say what a fault says.

@@ -26,6 +26,7 @@ use super::state::State;
 use crate::messages::{AnyRequest, ApiKey, SaslAuthenticateResponse, SaslHandshakeResponse};
 
 pub(super) use fetch::Fetching;
+pub(super) use metadata::snapshot as metadata_snapshot;
 pub(super) use produce::Checked;
 
 /// What is served.

@@ -9,6 +9,7 @@ mod watching;
 pub use topics::{PartitionInfo, TopicSpec};
 
 use super::address::Address;
+use super::api::metadata_snapshot;
 use super::builder::{ClusterBuilder, Options};
 use super::connection::Ending;
 use super::server::{Server, Shared};
@@ -168,7 +169,11 @@ impl Cluster {
     }
 
     /// Stops a broker as [`stop_broker`](Cluster::stop_broker) does, but nobody notices before
-    /// [`fence_broker`](Cluster::fence_broker): clients are told as before that it is there and leads what it led.
+    /// [`fence_broker`](Cluster::fence_broker), or before it starts again: clients are told as before that it is there and leads
+    /// what it led.
+    ///
+    /// Different from Kafka: what its followers had to confirm they confirm at once. There a leader holds answers to
+    /// `acks=all` back until the follower is out of the ISR, for `replica.lag.time.max.ms`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when there is no such broker.
@@ -192,7 +197,8 @@ impl Cluster {
     }
 
     /// Starts a broker that was stopped, on the port that it had. Its replicas are in sync at once; it leads what nobody else
-    /// could lead meanwhile.
+    /// could lead meanwhile. One whose end nobody had noticed is a new process all the same: others lead what it led, under the
+    /// next leader epoch, and its fetch sessions are gone.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when there is no such broker, or it runs; [`ErrorKind::Connect`] when its port is taken.
@@ -231,6 +237,26 @@ impl Cluster {
             node.port = port;
             Ok(())
         })
+    }
+
+    /// Lets a broker go on telling clients of the cluster as it is now, until [`release_metadata`](Cluster::release_metadata): it
+    /// has not heard yet what changes. What it is asked to do is done or refused by what is true.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when there is no such broker.
+    pub fn hold_metadata(&self, broker: i32) -> Result<()> {
+        self.shared.with(|core| {
+            let state = core.state_mut();
+            let id = BrokerId(broker);
+            let held = state.nodes.contains_key(&id).then(|| metadata_snapshot(state));
+            state.held_metadata.insert(id, held.ok_or_else(|| nobody(broker))?);
+            Ok(())
+        })
+    }
+
+    /// Lets a broker tell clients of the cluster as it is.
+    pub fn release_metadata(&self, broker: i32) {
+        self.shared.with(|core| core.state_mut().held_metadata.remove(&BrokerId(broker)));
     }
 
     /// Stops listening, lets answers that are being written reach their clients, and closes all connections; a second at the

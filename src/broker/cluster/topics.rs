@@ -186,7 +186,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ErrorKind::Broker`](crate::ErrorKind::Broker): UNKNOWN_TOPIC_OR_PARTITION, or BROKER_NOT_AVAILABLE when the broker
-    /// does not run.
+    /// is known not to run. As in Kafka, one that has crashed can be elected until it is fenced.
     pub fn move_leader(&self, topic: &str, partition: i32, to: i32) -> Result<()> {
         self.elect(topic, partition, to, None)
     }

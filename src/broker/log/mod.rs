@@ -6,7 +6,7 @@
 mod producers;
 
 use crate::messages::{LeaderEpoch, ProducerId};
-use crate::records::{Batch, BatchHeader, Compression, Decompressor, RecordsError, TimestampType};
+use crate::records::{Batch, BatchHeader, Compression, Decompressor, RecordsError};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -266,12 +266,9 @@ impl Stored {
     fn sequence(&self) -> Option<(Sequence, Appended)> {
         let header = self.header()?;
         let sequence = Sequence::of(&header)?;
-        let append_time_ms = match header.attributes.timestamp_type() {
-            TimestampType::CreateTime => -1,
-            TimestampType::LogAppendTime => self.max_timestamp,
-        };
         let Sequence { first, last, .. } = sequence;
-        let appended = Appended { first, last, base_offset: self.base_offset, append_time_ms };
+        let Stored { base_offset, max_timestamp, .. } = *self;
+        let appended = Appended { first, last, base_offset, max_timestamp };
         Some((sequence, appended))
     }
 

@@ -45,8 +45,9 @@ pub(in crate::broker) struct Appended {
     pub(in crate::broker) first: i32,
     pub(in crate::broker) last: i32,
     pub(in crate::broker) base_offset: i64,
-    /// The time that was answered, -1 unless the topic has the time of appending.
-    pub(in crate::broker) append_time_ms: i64,
+    /// The largest time of its records: what Kafka answers for the time of appending when the batch comes again, whatever
+    /// the topic's times are.
+    pub(in crate::broker) max_timestamp: i64,
 }
 
 /// What is to be done with a batch.
@@ -173,7 +174,7 @@ mod tests {
     fn append(producers: &mut Producers, batch: Sequence, base_offset: i64) {
         assert_eq!(producers.check(batch, 0), Verdict::Append, "{batch:?}");
         let Sequence { first, last, .. } = batch;
-        producers.remember(batch, Appended { first, last, base_offset, append_time_ms: -1 }, 0);
+        producers.remember(batch, Appended { first, last, base_offset, max_timestamp: -1 }, 0);
     }
 
     fn refused(producers: &Producers, batch: Sequence) -> ErrorCode {
@@ -244,7 +245,7 @@ mod tests {
         append(&mut producers, batch(3, 0, 4), 0);
         assert_ne!(producers.check(batch(3, 9, 9), EXPIRATION_MS - 1), Verdict::Append);
         assert_eq!(producers.check(batch(3, 9, 9), EXPIRATION_MS), Verdict::Append);
-        let appended = Appended { first: 9, last: 9, base_offset: 5, append_time_ms: -1 };
+        let appended = Appended { first: 9, last: 9, base_offset: 5, max_timestamp: -1 };
         producers.remember(batch(3, 9, 9), appended, EXPIRATION_MS);
         let of_yesterday = producers.check(batch(3, 0, 4), EXPIRATION_MS);
         assert!(
@@ -258,7 +259,7 @@ mod tests {
         let mut producers = Producers::default();
         for id in 0..=10_000 {
             let batch = Sequence { producer_id: ProducerId(id), ..batch(0, 0, 0) };
-            let appended = Appended { first: 0, last: 0, base_offset: id, append_time_ms: -1 };
+            let appended = Appended { first: 0, last: 0, base_offset: id, max_timestamp: -1 };
             producers.remember(batch, appended, id);
         }
         assert_eq!(producers.by_id.len(), 10_000);

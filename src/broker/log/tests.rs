@@ -159,7 +159,7 @@ fn a_truncated_log_forgets_records_epochs_and_producers() {
         log.append(&batch, LeaderEpoch(epoch), None).unwrap();
         log.producers.remember(
             Sequence::of(batch.header()).unwrap(),
-            Appended { first: n, last: n, base_offset: n.into(), append_time_ms: -1 },
+            Appended { first: n, last: n, base_offset: n.into(), max_timestamp: -1 },
             1,
         );
     }

@@ -216,6 +216,7 @@ cases! {
         a_refused_sequence_comes_with_the_start_of_the_log,
         each_partition_has_sequences_of_its_own,
         a_duplicate_is_told_the_time_of_the_first,
+        a_duplicate_is_told_the_largest_time_of_its_records,
         other_batches_between_do_not_matter;
     fetch:
         records_come_back_in_every_version,

@@ -119,6 +119,17 @@ pub fn a_duplicate_is_told_the_time_of_the_first(target: &Target) {
     assert_eq!(first, second);
 }
 
+pub fn a_duplicate_is_told_the_largest_time_of_its_records(target: &Target) {
+    let mut peer = target.connect();
+    let (topic, id) = (target.topic_with(1, &[]), peer.producer_id());
+    let batch = batch::sequenced(id, 0, 0, 3);
+    let last_ms = ottla::records::BatchHeader::read(batch.first_chunk().unwrap()).max_timestamp;
+    let [first, second] = [(); 2].map(|()| peer.produce(12, &topic, batch.clone()));
+    assert_eq!((first.error_code, first.base_offset, first.log_append_time_ms), (ErrorCode::NONE, 0, -1));
+    assert_eq!((second.error_code, second.base_offset), (ErrorCode::NONE, 0));
+    assert_eq!(second.log_append_time_ms, last_ms, "although the topic has the time of creation");
+}
+
 pub fn other_batches_between_do_not_matter(target: &Target) {
     let mut producer = Producer::new(target);
     assert_eq!(producer.send(0, 0, 1), Ok(0));
