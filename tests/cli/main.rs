@@ -7,6 +7,7 @@
 #[path = "../support/real/mod.rs"]
 mod real;
 
+mod bench;
 mod broker;
 mod consume;
 mod envelope;

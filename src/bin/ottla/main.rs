@@ -1,9 +1,10 @@
-//! `ottla`: produce, consume and look at topics from a terminal, and a broker to try things with.
+//! `ottla`: produce, consume, measure and look at topics from a terminal, and a broker to try things with.
 //!
 //! Option letters are kcat's where kcat has them. Exit codes: 0 done, 1 failed, 2 the command line or a setting is wrong,
 //! 128 and the signal's number when a signal ended it.
 #![allow(clippy::print_stderr, reason = "telling people what happens is what a tool does")]
 
+mod bench;
 mod broker;
 mod connection;
 mod consume;
@@ -42,6 +43,8 @@ enum Command {
     Consume(consume::Options),
     /// List, describe, create and delete topics
     Topics(topics::Options),
+    /// Measure: throughput, latency and CPU time of producing to a cluster
+    Bench(bench::Options),
     /// Run the embedded broker in the foreground, until Ctrl-C
     Broker(broker::Options),
     /// Publish orders, read them as several services would, and rebuild their state from the topic
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
             Command::Produce(options) => produce::run(&connection, options).await,
             Command::Consume(options) => consume::run(&connection, options).await,
             Command::Topics(options) => topics::run(&connection, options).await,
+            Command::Bench(options) => bench::run(&connection, options).await,
             Command::Broker(options) => broker::run(&connection, options).await,
             Command::Quickstart(options) => quickstart::run(&connection, options).await,
         }

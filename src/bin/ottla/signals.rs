@@ -1,7 +1,9 @@
-//! [`Signals`]: Ctrl-C and its like, once to end in good order and once more to end at once.
+//! [`Signals`]: Ctrl-C and its like, once to end in good order and once more to end at once. [`Interruption`]: the same with a
+//! time for the good order.
 
 use ottla::task;
 use std::process;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Tells that the process was asked to end.
@@ -32,6 +34,53 @@ impl Signals {
             // The listener is gone, and with it the signals.
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+/// The first signal, and how long there is time after it.
+#[derive(Debug)]
+pub(crate) struct Interruption {
+    signals: Signals,
+    grace: Duration,
+    heard: Option<(u8, Instant)>,
+}
+
+/// What an [`Interruption`] comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A signal asks for an end.
+    Heard,
+    /// The time of grace is over.
+    Late,
+}
+
+impl Interruption {
+    /// There is this much time after the first signal.
+    pub(crate) fn new(signals: Signals, grace: Duration) -> Interruption {
+        Interruption { signals, grace, heard: None }
+    }
+
+    /// The next thing that happens: first a signal, then that its time is over.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(crate) async fn next(&mut self) -> Event {
+        match self.heard {
+            None => {
+                let number = self.signals.received().await;
+                self.heard = Some((number, task::after(task::now(), self.grace)));
+                Event::Heard
+            }
+            Some((_, deadline)) => {
+                task::sleep_until(deadline).await;
+                Event::Late
+            }
+        }
+    }
+
+    /// The signal, once there was one.
+    pub(crate) fn number(&self) -> Option<u8> {
+        self.heard.map(|(number, _)| number)
     }
 }
 

@@ -8,11 +8,11 @@ use super::line::Format;
 use super::report::{self, Place, Reports};
 use super::window::Window;
 use crate::failure::{Failure, Outcome};
-use crate::signals::Signals;
+use crate::signals::{Event, Interruption, Signals};
 use bytes::Bytes;
-use ottla::{Error, ErrorKind, Producer, Record, task};
+use ottla::{Error, ErrorKind, Producer, Record};
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One run of the command.
 pub(super) struct Session {
@@ -53,7 +53,7 @@ impl Session {
             format,
             producer,
             window,
-            interruption: Interruption { signals, grace, heard: None },
+            interruption: Interruption::new(signals, grace),
             delimiter: b"\n".to_vec(),
             limit: usize::MAX,
             left: u64::MAX,
@@ -281,43 +281,4 @@ impl Session {
 /// Says what becomes of the first signal.
 fn hear(reports: &Reports) {
     reports.say("sending what was read; interrupt once more to give that up");
-}
-
-/// The first signal, and how long there is time after it.
-struct Interruption {
-    signals: Signals,
-    grace: Duration,
-    heard: Option<(u8, Instant)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
-    /// A signal asks for an end.
-    Heard,
-    /// The time of grace is over.
-    Late,
-}
-
-impl Interruption {
-    /// The next thing that happens: first a signal, then that its time is over.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    async fn next(&mut self) -> Event {
-        match self.heard {
-            None => {
-                let number = self.signals.received().await;
-                self.heard = Some((number, task::after(task::now(), self.grace)));
-                Event::Heard
-            }
-            Some((_, deadline)) => {
-                task::sleep_until(deadline).await;
-                Event::Late
-            }
-        }
-    }
-
-    fn number(&self) -> Option<u8> {
-        self.heard.map(|(number, _)| number)
-    }
 }

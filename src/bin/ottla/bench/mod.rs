@@ -1,0 +1,34 @@
+//! `ottla bench`: measurements against a cluster, with the options of Apache's own tools where those have them.
+//!
+//! `produce` is the command; `load` makes the records and hands them over when they are due, on a thread of its own;
+//! `watch` sees when they are acknowledged; `figures` adds up, `latencies` holds how long each took, `cpu` knows what it
+//! cost, and `summary` says it.
+
+mod cpu;
+mod figures;
+mod latencies;
+mod load;
+mod produce;
+mod summary;
+mod watch;
+
+use crate::connection;
+use crate::failure::Outcome;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Send records and measure: how many a second, how long until each is acknowledged, and the CPU time they cost
+    Produce(produce::Options),
+}
+
+pub(crate) async fn run(connection: &connection::Options, options: Options) -> Outcome {
+    match options.what {
+        What::Produce(options) => produce::run(connection, options).await,
+    }
+}
