@@ -108,7 +108,7 @@ fn errors_are_counted_by_kind_and_make_it_fail() {
     let told: Value = serde_json::from_str(&run.text()).unwrap();
     assert_eq!((told["acknowledged"].as_u64(), told["failed"].as_u64()), (Some(0), Some(30)), "{told}");
     assert_eq!(told["errors"]["INVALID_RECORD"], 30, "{told}");
-    assert!(words.text().contains(&format!("failed: 30 times INVALID_RECORD: ")), "{}", words.text());
+    assert!(words.text().contains("failed: 30 times INVALID_RECORD: "), "{}", words.text());
     assert!(words.text().contains(&topic), "one of them in full: {}", words.text());
 }
 

@@ -76,7 +76,7 @@ fn an_interruption_waits_no_longer_than_its_grace_and_counts_what_is_lost() {
         }
         let summary = running.complaint();
         assert!(
-            summary.starts_with("ottla: 1 records acknowledged") && summary.ends_with("; 2 failed"),
+            summary.starts_with("ottla: 1 record acknowledged") && summary.ends_with("; 2 failed"),
             "{summary}"
         );
         assert_eq!(running.complaint(), "ottla: interrupted: 2 of 3 records were not delivered");

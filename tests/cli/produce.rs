@@ -26,11 +26,7 @@ fn a_run_is_summed_up() {
     assert!(told.contains(" records/s, ") && told.ends_with("/s; 0 failed\n"), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     let unknown = tool.run(&format!("produce {topic} --acks 0"), "one\n").success();
-    assert!(
-        unknown.stderr.starts_with("ottla: 1 records sent without acknowledgement"),
-        "{}",
-        unknown.stderr
-    );
+    assert!(unknown.stderr.starts_with("ottla: 1 record sent without acknowledgement"), "{}", unknown.stderr);
 }
 
 #[test]

@@ -11,6 +11,11 @@ pub(crate) struct Progress {
     bytes: u64,
 }
 
+/// `1 record`, `2,000 records`.
+pub(crate) fn count_of_records(count: u64) -> String {
+    format!("{} {}", HumanCount(count), if count == 1 { "record" } else { "records" })
+}
+
 impl Progress {
     /// Progress towards `total` bytes, if it is known how many there will be.
     pub(crate) fn new(shown: bool, total: Option<u64>) -> Progress {
@@ -34,8 +39,8 @@ impl Progress {
             self.bar.set_position(self.bytes);
             let seconds = self.bar.elapsed().as_secs().max(1);
             let message = format!(
-                "{} records, {} ({}/s)",
-                HumanCount(self.records),
+                "{}, {} ({}/s)",
+                count_of_records(self.records),
                 HumanBytes(self.bytes),
                 HumanBytes(self.bytes.checked_div(seconds).unwrap_or_default())
             );
@@ -60,8 +65,8 @@ impl Progress {
                 Duration::from_millis(u64::try_from(self.bar.elapsed().as_millis()).unwrap_or(u64::MAX));
             self.bar.finish_and_clear();
             eprintln!(
-                "{} records, {} in {}",
-                HumanCount(self.records),
+                "{}, {} in {}",
+                count_of_records(self.records),
                 HumanBytes(self.bytes),
                 HumanDuration(took)
             );

@@ -2,6 +2,7 @@
 
 use super::cpu::CpuTime;
 use super::figures::{Figures, Recent};
+use crate::progress::count_of_records;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,8 +32,8 @@ pub(super) struct Summary<'a> {
 pub(super) fn interim(recent: &Recent, record_bytes: usize) -> String {
     let (count, elapsed) = (recent.acknowledged, recent.elapsed);
     format!(
-        "{} records acknowledged, {} records/s, {}/s, {} avg latency, {} max latency",
-        HumanCount(count),
+        "{} acknowledged, {} records/s, {}/s, {} avg latency, {} max latency",
+        count_of_records(count),
         HumanCount(whole(per_second(count, elapsed))),
         HumanBytes(whole(per_second(count, elapsed) * record_bytes as f64)),
         ms(recent.latencies.mean()),
@@ -45,8 +46,8 @@ impl Summary<'_> {
         let Summary { asked, figures, cpu } = self;
         let (count, elapsed) = (figures.acknowledged, figures.elapsed());
         let mut text = format!(
-            "{} records of {} bytes acknowledged in {:.3} s, {} failed\n",
-            HumanCount(count),
+            "{} of {} bytes acknowledged in {:.3} s, {} failed\n",
+            count_of_records(count),
             asked.record_bytes,
             elapsed.as_secs_f64(),
             HumanCount(figures.failed)

@@ -1,7 +1,7 @@
 //! [`Reports`]: what became of each record, for whoever asked, and of those that failed for everybody.
 
 use crate::output::Output;
-use crate::progress::Progress;
+use crate::progress::{Progress, count_of_records};
 use indicatif::{HumanBytes, HumanCount};
 use ottla::{Delivered, Error, ErrorKind, task};
 use std::fmt::Display;
@@ -165,8 +165,8 @@ impl Reports {
             let rate = |amount: u64| amount.saturating_mul(1000).checked_div(took_ms).unwrap_or_default();
             let (seconds, thousandths) = (took_ms / 1000, took_ms % 1000);
             self.say(&format!(
-                "{} records {}, {}, in {seconds}.{thousandths:03} s: {} records/s, {}/s; {} failed",
-                HumanCount(delivered),
+                "{} {}, {}, in {seconds}.{thousandths:03} s: {} records/s, {}/s; {} failed",
+                count_of_records(delivered),
                 if acknowledged { "acknowledged" } else { "sent without acknowledgement" },
                 HumanBytes(delivered_bytes),
                 HumanCount(rate(delivered)),
