@@ -1,7 +1,8 @@
 //! Each public future, dropped after each number of polls it can take: the world goes on as if it had never been, or as if
 //! it had been awaited, and never as something in between.
 
-use crate::world::{BUFFER, Polled, SECOND, TOPIC, World, client, runtime};
+use crate::world::{BUFFER, Drops, Polled, SECOND, TOPIC, World, client, runtime};
+use ottla::broker::{ApiKey, Fate, Fault};
 use ottla::{NewTopic, Record, Start, TopicPartition};
 use std::collections::BTreeMap;
 
@@ -9,54 +10,68 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Leaves {
     Nothing,
-    /// The value `it`, once or not at all.
+    /// The value `it`, once, if the future was ready; otherwise nothing.
+    IfReady,
+    /// The value `it`, once if the future was ready; otherwise once or not at all.
     Perhaps,
 }
 
-/// Drops the future that `make` gives after 0, 1, 2.. polls until it is ready before that, each time in a new world, and
-/// looks whether the world is well.
+impl Leaves {
+    fn times(self, was_ready: bool) -> std::ops::RangeInclusive<usize> {
+        match self {
+            Leaves::Nothing => 0..=0,
+            Leaves::IfReady | Leaves::Perhaps if was_ready => 1..=1,
+            Leaves::IfReady => 0..=0,
+            Leaves::Perhaps => 0..=1,
+        }
+    }
+}
+
+/// Drops the future that `make` gives after 0, 1, 2.. polls until it is ready before that, each time in a new world, at once and
+/// when it is woken, and looks whether the world is well.
 fn at_every_poll<T>(name: &str, leaves: Leaves, make: impl AsyncFn(&mut World) -> T) {
+    for drops in [Drops::AtOnce, Drops::WhenWoken] {
+        at_every_poll_in(name, drops, leaves, &make);
+    }
+}
+
+fn at_every_poll_in<T>(name: &str, drops: Drops, leaves: Leaves, make: &impl AsyncFn(&mut World) -> T) {
     for polls in 0.. {
         assert!(polls < 500, "{name} is not ready after 500 polls");
         let _seed = ottla::task::simulate(polls as u64);
         let runtime = runtime();
         let was_ready = runtime.block_on(async {
             let mut world = World::new().await;
-            let outcome = Polled::times(polls, make(&mut world)).await;
-            is_well(&format!("{name}, dropped after {polls} polls"), &mut world, leaves).await;
-            outcome.is_some()
+            let was_ready = Polled::times(polls, drops, make(&mut world)).await.is_some();
+            let name = format!("{name}, dropped {drops:?} after {polls} polls");
+            is_well(&name, &mut world, leaves.times(was_ready)).await;
+            was_ready
         });
         if was_ready {
-            println!("{name}: {polls} polls");
+            println!("{name}: {polls} polls, {drops:?}");
             return;
         }
     }
 }
 
 /// Records go in and come out, the whole buffer can be used, and nothing is there twice.
-async fn is_well(name: &str, world: &mut World, leaves: Leaves) {
+async fn is_well(name: &str, world: &mut World, allowed: std::ops::RangeInclusive<usize>) {
     let probes: Vec<String> = (0..3).map(|n| format!("probe-{n}")).collect();
     for probe in &probes {
         let sent = world.producer.send(Record::to(TOPIC).value(probe.clone()).partition(0)).await;
         let delivery = sent.unwrap_or_else(|error| panic!("{name}: {error}"));
         delivery.await.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-    // A permit that leaked would keep this one waiting.
-    let large = Record::to(TOPIC).value("x".repeat(BUFFER / 2)).partition(1);
-    let delivery = tokio::time::timeout(4 * SECOND, world.producer.send(large)).await;
-    delivery.unwrap_or_else(|_| panic!("{name}: no room in the buffer")).unwrap().await.unwrap();
     world.producer.flush().await.unwrap();
+    assert!(world.has_the_whole_buffer().await, "{name}: something is held of the buffer");
 
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for value in world.values() {
+    for value in world.values(TOPIC) {
         *seen.entry(value).or_default() += 1;
     }
-    let allowed = match leaves {
-        Leaves::Nothing => 0..=0,
-        Leaves::Perhaps => 0..=1,
-    };
-    let it = seen.get("it").copied().unwrap_or_default();
-    assert!(allowed.contains(&it), "{name}: the record lies {it} times in the log, and {leaves:?} was to");
+    let all = world.broker.topics().into_iter().flat_map(|topic| world.values(&topic));
+    let it = all.filter(|value| value == "it").count();
+    assert!(allowed.contains(&it), "{name}: the record lies {it} times in the log, and {allowed:?} was to");
     assert!(probes.iter().all(|probe| seen[probe] == 1), "{name}: {seen:?}");
 
     // The consumer, from the beginning: each record once.
@@ -88,13 +103,13 @@ fn connecting() {
 
 #[test]
 fn sending_and_its_delivery() {
-    at_every_poll("send", Leaves::Perhaps, async |world| {
+    at_every_poll("send", Leaves::IfReady, async |world| {
         drop(world.producer.send(it()).await.unwrap());
     });
-    at_every_poll("send, to a topic that is not known yet", Leaves::Nothing, async |world| {
+    at_every_poll("send, to a topic that is not known yet", Leaves::IfReady, async |world| {
         drop(world.producer.send(Record::to("unheard-of").value("it")).await.unwrap());
     });
-    at_every_poll("send, when the buffer is full", Leaves::Perhaps, async |world| {
+    at_every_poll("send, when the buffer is full", Leaves::IfReady, async |world| {
         let large = |n: u8| Record::to(TOPIC).value(vec![b'a' + n; BUFFER / 3]).partition(1);
         for n in 0..2 {
             drop(world.producer.send(large(n)).await.unwrap());
@@ -119,7 +134,8 @@ fn sending_and_its_delivery() {
         first.await.unwrap();
     });
     at_every_poll("flush", Leaves::Perhaps, async |world| {
-        drop(world.producer.try_send(it()));
+        world.producer.partitions_for(TOPIC).await.unwrap();
+        drop(world.producer.try_send(it()).unwrap());
         world.producer.flush().await.unwrap();
     });
     at_every_poll("partitions_for", Leaves::Nothing, async |world| {
@@ -158,15 +174,57 @@ fn reading() {
     });
 }
 
+/// The probe is seen to find the smallest thing that is held.
+#[test]
+fn a_byte_that_leaks_is_found() {
+    runtime().block_on(async {
+        let world = World::new().await;
+        world.producer.partitions_for(TOPIC).await.unwrap();
+        assert!(world.has_the_whole_buffer().await);
+        let lost = world.broker.add_fault(Fault::new(Fate::LoseRequest).api(ApiKey::PRODUCE).times(1));
+        let delivery = world.producer.try_send(Record::to(TOPIC).value("").partition(0)).unwrap();
+        assert!(!world.has_the_whole_buffer().await, "an empty record is held, and nobody notices");
+        world.broker.remove_fault(lost);
+        delivery.await.unwrap();
+        assert!(world.has_the_whole_buffer().await);
+    });
+}
+
+/// So is a `send` that has queued its record and is not ready.
+#[test]
+#[should_panic(expected = "the record lies 1 times in the log, and 0..=0 was to")]
+fn a_send_that_waits_when_it_has_queued_is_found() {
+    at_every_poll("a late send", Leaves::IfReady, async |world| {
+        drop(world.producer.send(it()).await.unwrap());
+        tokio::time::sleep(SECOND).await;
+    });
+}
+
+/// And a permit that is handed to somebody who is dropped before he takes it, which is when he was woken and at no other time.
+#[test]
+fn what_is_handed_to_a_future_that_is_dropped_is_seen_to_be_lost() {
+    runtime().block_on(async {
+        for (drops, is_lost) in [(Drops::AtOnce, false), (Drops::WhenWoken, true)] {
+            let (hand, permit) = tokio::sync::oneshot::channel();
+            let handing = tokio::spawn(async move {
+                tokio::time::sleep(SECOND).await;
+                hand.send("a permit").is_ok()
+            });
+            assert!(Polled::times(1, drops, permit).await.is_none());
+            assert_eq!(handing.await.unwrap(), is_lost, "{drops:?}");
+        }
+    });
+}
+
 /// A poll that was dropped has handed nothing out: whoever polls next gets the batch.
 #[test]
 fn a_poll_that_is_dropped_takes_no_batch_along() {
-    for polls in 1..20 {
+    for (polls, drops) in (1..20).flat_map(|polls| [(polls, Drops::AtOnce), (polls, Drops::WhenWoken)]) {
         let _seed = ottla::task::simulate(polls as u64);
         runtime().block_on(async {
             let mut world = World::new().await;
             world.producer.send(it()).await.unwrap().await.unwrap();
-            let taken = Polled::times(polls, world.consumer.poll()).await;
+            let taken = Polled::times(polls, drops, world.consumer.poll()).await;
             let batch = match taken {
                 Some(batch) => batch,
                 None => tokio::time::timeout(5 * SECOND, world.consumer.poll()).await.expect("the batch"),

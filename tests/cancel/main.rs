@@ -16,6 +16,7 @@
 )]
 
 mod accounts;
+mod clusters;
 mod drops;
 mod runtimes;
 mod world;

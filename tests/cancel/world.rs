@@ -2,18 +2,17 @@
 
 use ottla::broker::Broker;
 use ottla::net::mem::{Faults, MemNet, Way};
-use ottla::records::Batches;
-use ottla::{Client, Consumer, Producer, Start, TopicPartition};
+use ottla::{Client, Consumer, Producer, Record, Start, TopicPartition};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 /// The topic that every world has, with two partitions.
 pub const TOPIC: &str = "orders";
-/// `buffer.memory` of the producer: room for one batch and not for two.
+/// `buffer.memory` of the producer.
 pub const BUFFER: usize = 40_000;
 
 pub struct World {
@@ -25,8 +24,8 @@ pub struct World {
 }
 
 impl World {
-    /// A world in which a round trip takes two milliseconds, with a producer that has sent a record and a consumer that has
-    /// read it.
+    /// A world in which a round trip takes two milliseconds, with a producer that knows nothing yet and a consumer of both
+    /// partitions.
     pub async fn new() -> World {
         let net = MemNet::new(1);
         let way = Way { latency: Duration::from_millis(1), ..Default::default() };
@@ -43,16 +42,47 @@ impl World {
         World { net, broker, client, producer, consumer }
     }
 
-    /// The values of all records that lie in the broker's log, in whatever partition.
-    pub fn values(&self) -> Vec<String> {
-        let sets = [0, 1].into_iter().flat_map(|partition| self.broker.log(TOPIC, partition));
-        let batches = sets.flat_map(|stored| Batches::new(stored.bytes).map(Result::unwrap));
-        let values = batches.flat_map(|batch| {
-            let values = batch.records().map(|record| record.value().unwrap().to_vec());
-            values.collect::<Vec<_>>()
-        });
-        values.map(|value| String::from_utf8(value).unwrap()).collect()
+    /// The values of all records that lie in a topic, in whatever partition.
+    pub fn values(&self, topic: &str) -> Vec<String> {
+        let partitions = 0..self.broker.partitions(topic).unwrap_or(0);
+        let stored =
+            partitions.flat_map(|partition| self.broker.records(topic, i32::try_from(partition).unwrap()));
+        stored.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect()
     }
+
+    /// Whether nothing is held of the producer's buffer: the largest record that there can be has room.
+    pub async fn has_the_whole_buffer(&self) -> bool {
+        let large = Record::to(TOPIC).value("x".repeat(largest_value())).partition(1);
+        match tokio::time::timeout(4 * SECOND, self.producer.send(large)).await {
+            Ok(delivery) => delivery.unwrap().await.is_ok(),
+            Err(_) => false,
+        }
+    }
+}
+
+/// The longest value of a record that an empty buffer takes: a byte more, or a byte that somebody holds, and it must wait.
+fn largest_value() -> usize {
+    static FOUND: OnceLock<usize> = OnceLock::new();
+    // On a thread of its own, as it needs a runtime of its own.
+    let find = || std::thread::spawn(|| runtime().block_on(find_largest_value())).join().unwrap();
+    *FOUND.get_or_init(find)
+}
+
+async fn find_largest_value() -> usize {
+    let world = World::new().await;
+    world.producer.partitions_for(TOPIC).await.unwrap();
+    let (mut fits, mut does_not) = (0, BUFFER + 1);
+    while does_not - fits > 1 {
+        let bytes = usize::midpoint(fits, does_not);
+        match world.producer.try_send(Record::to(TOPIC).value("x".repeat(bytes)).partition(1)) {
+            Ok(delivery) => {
+                delivery.await.unwrap();
+                fits = bytes;
+            }
+            Err(_) => does_not = bytes,
+        }
+    }
+    fits
 }
 
 /// A client of the broker, not connected yet.
@@ -70,15 +100,27 @@ pub fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// Polls a future so many times and then drops it, in the midst of that poll's return: `None`, unless it was ready before.
+/// When a future that was polled often enough is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drops {
+    /// In the midst of the poll's return.
+    AtOnce,
+    /// When it was woken to be polled once more: what it was woken with, a permit or a notice, must go to somebody else.
+    WhenWoken,
+}
+
+/// Polls a future so many times and then drops it: `None`, unless it was ready before.
 pub struct Polled<F> {
     future: Option<Pin<Box<F>>>,
     left: usize,
+    drops: Drops,
 }
 
 impl<F: Future> Polled<F> {
-    pub fn times(polls: usize, future: F) -> Polled<F> {
-        Polled { future: Some(Box::pin(future)), left: polls }
+    pub async fn times(polls: usize, drops: Drops, future: F) -> Option<F::Output> {
+        let polled = Polled { future: Some(Box::pin(future)), left: polls, drops };
+        // One that nobody wakes is dropped all the same.
+        tokio::time::timeout(600 * SECOND, polled).await.unwrap_or(None)
     }
 }
 
@@ -86,6 +128,7 @@ impl<F: Future> Future for Polled<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let is_woken = self.left == 0;
         if self.left > 0 {
             self.left -= 1;
             let future = self.future.as_mut().expect("a future that is polled after its end");
@@ -93,7 +136,7 @@ impl<F: Future> Future for Polled<F> {
                 return Poll::Ready(Some(output));
             }
         }
-        if self.left == 0 {
+        if is_woken || self.left == 0 && self.drops == Drops::AtOnce {
             self.future = None;
             return Poll::Ready(None);
         }
