@@ -84,6 +84,33 @@ func (c client) fill(v *values) {
 	waiting.Wait()
 }
 
+// Sustain does the same without an end, measures what is acknowledged between two points in time, from a second on, and
+// leaves what is on its way then.
+func (c client) sustain(v *values, d time.Duration) {
+	var heard atomic.Int64
+	var before int64
+	promise := func(_ *kgo.Record, err error) {
+		fail(err)
+		heard.Add(1)
+	}
+	warm := time.Now().Add(time.Second)
+	end := warm.Add(d)
+	var watch stopwatch
+	for value := v.next(); value != nil; value = v.next() {
+		if v.given%64 == 0 {
+			now := time.Now()
+			if watch.began.IsZero() && now.After(warm) {
+				watch, before = start(), heard.Load()
+			}
+			if now.After(end) {
+				watch.report(int(heard.Load()-before), "")
+				return
+			}
+		}
+		c.kafka.Produce(context.Background(), &kgo.Record{Value: value}, promise)
+	}
+}
+
 // Paced hands over a value at each tick; what comes back is how long acknowledgements took, as words of the line.
 func (c client) paced(v *values, rate, count int) string {
 	latencies := make([]time.Duration, count)

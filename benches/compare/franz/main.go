@@ -38,12 +38,7 @@ func main() {
 	case "throughput":
 		seconds, bytes := number(words[2]), number(words[3])
 		c := connect(address, "compare-one", 0, nil)
-		pool := load(bytes)
-		c.fill(lasting(pool, time.Second))
-		watch := start()
-		values := lasting(pool, time.Duration(seconds)*time.Second)
-		c.fill(values)
-		watch.report(values.given, "")
+		c.sustain(counted(load(bytes), 1<<62), time.Duration(seconds)*time.Second)
 	case "latency":
 		rate, seconds := number(words[2]), number(words[3])
 		c := connect(address, "compare", windowRecords, atOnce)

@@ -46,11 +46,10 @@ func peakMiB() float64 {
 	return float64(number(strings.Fields(rest)[0])) / 1024
 }
 
-// Values in turn, until there were so many or the time is over.
+// Values in turn, until there were so many.
 type values struct {
 	pool         [][]byte
 	given, limit int
-	until        time.Time
 }
 
 func load(bytes int) [][]byte {
@@ -65,14 +64,8 @@ func load(bytes int) [][]byte {
 
 func counted(pool [][]byte, limit int) *values { return &values{pool: pool, limit: limit} }
 
-func lasting(pool [][]byte, d time.Duration) *values {
-	return &values{pool: pool, limit: 1 << 62, until: time.Now().Add(d)}
-}
-
 func (v *values) next() []byte {
-	// The clock is read for every 64th.
-	over := v.given%64 == 0 && !v.until.IsZero() && time.Now().After(v.until)
-	if over || v.given == v.limit {
+	if v.given == v.limit {
 		return nil
 	}
 	v.given++

@@ -23,6 +23,16 @@ const KNOWN: [&str; 11] = [
     "ssl.ca.location",
 ];
 
+/// What all clients are told, but for `throughput`.
+const CONTRACT: [(&str, &str); 4] = [
+    ("acks", "all"),
+    ("batch.size", "1000000"),
+    ("enable.idempotence", "true"),
+    ("max.in.flight.requests.per.connection", "5"),
+];
+
+type Settings = BTreeMap<String, String>;
+
 #[derive(Debug)]
 pub struct Job {
     pub address: String,
@@ -31,7 +41,7 @@ pub struct Job {
     pub bytes: usize,
     /// Records that may wait for their acknowledgement.
     pub window: usize,
-    settings: BTreeMap<String, String>,
+    settings: Settings,
 }
 
 /// PLAIN over TLS.
@@ -46,33 +56,30 @@ impl Job {
     /// Batches as large as they get by five milliseconds or a megabyte.
     pub fn produce(address: &str, bytes: usize) -> Job {
         let window = WINDOW_RECORDS.min(WINDOW_BYTES / bytes);
-        Job::new(address, crate::sink::TOPIC, bytes, window, &[("linger.ms", "5"), ("batch.size", "1000000")])
-    }
-
-    /// Each client as it comes, but for what the contract says, and for a bound on what waits where it has none.
-    pub fn throughput(address: &str, bytes: usize) -> Job {
-        Job::new(address, crate::sink::TOPIC_ONE, bytes, WINDOW_RECORDS, &[])
+        Job::new(address, crate::sink::TOPIC, bytes, window, &[("linger.ms", "5")])
     }
 
     /// Nothing waits for company.
     pub fn latency(address: &str) -> Job {
-        Job::new(
-            address,
-            crate::sink::TOPIC,
-            100,
-            WINDOW_RECORDS,
-            &[("linger.ms", "0"), ("batch.size", "1000000")],
-        )
+        Job::new(address, crate::sink::TOPIC, 100, WINDOW_RECORDS, &[("linger.ms", "0")])
+    }
+
+    /// Each client as it comes. The window is for those that have no bound of their own.
+    pub fn throughput(address: &str, bytes: usize) -> Job {
+        let settings = given();
+        Job {
+            address: address.to_owned(),
+            topic: crate::sink::TOPIC_ONE,
+            bytes,
+            window: WINDOW_RECORDS,
+            settings,
+        }
     }
 
     fn new(address: &str, topic: &'static str, bytes: usize, window: usize, own: &[(&str, &str)]) -> Job {
-        let contract =
-            [("acks", "all"), ("enable.idempotence", "true"), ("max.in.flight.requests.per.connection", "5")];
-        let given = std::env::var("COMPARE_SETTINGS").unwrap_or_default();
-        let given =
-            given.split_whitespace().map(|word| word.split_once('=').expect("COMPARE_SETTINGS: key=value"));
-        let settings = contract.into_iter().chain(own.iter().copied()).chain(given);
-        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let pairs = CONTRACT.iter().chain(own);
+        let mut settings: Settings = pairs.map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        settings.extend(given());
         Job { address: address.to_owned(), topic, bytes, window, settings }
     }
 
@@ -104,12 +111,12 @@ impl Job {
         self.count("batch.size")
     }
 
-    pub fn in_flight(&self) -> usize {
-        self.count("max.in.flight.requests.per.connection").expect("part of the contract")
+    pub fn in_flight(&self) -> Option<usize> {
+        self.count("max.in.flight.requests.per.connection")
     }
 
-    pub fn idempotent(&self) -> bool {
-        self.get("enable.idempotence") == Some("true")
+    pub fn idempotent(&self) -> Option<bool> {
+        self.get("enable.idempotence").map(|word| word == "true")
     }
 
     pub fn compression(&self) -> &str {
@@ -128,4 +135,14 @@ impl Job {
             ca: want("ssl.ca.location"),
         })
     }
+}
+
+/// From the environment: beside the job's, or in their place.
+fn given() -> Settings {
+    let words = std::env::var("COMPARE_SETTINGS").unwrap_or_default();
+    let pair = |word: &str| {
+        let (key, value) = word.split_once('=').expect("COMPARE_SETTINGS: key=value");
+        (key.to_owned(), value.to_owned())
+    };
+    words.split_whitespace().map(pair).collect()
 }

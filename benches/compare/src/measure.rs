@@ -28,6 +28,39 @@ impl Stopwatch {
     }
 }
 
+/// Measures what is acknowledged between two points in time: from a second after its making, for so long.
+pub struct Marks {
+    warm: Instant,
+    end: Instant,
+    /// At the first of them, with what was acknowledged before.
+    begun: Option<(Stopwatch, u64)>,
+    /// At the last.
+    acknowledged: u64,
+}
+
+impl Marks {
+    pub fn new(time: Duration) -> Marks {
+        let warm = Instant::now() + Duration::from_secs(1);
+        Marks { warm, end: warm + time, begun: None, acknowledged: 0 }
+    }
+
+    /// With so many acknowledged: whether to go on.
+    pub fn go_on(&mut self, acknowledged: u64) -> bool {
+        let now = Instant::now();
+        if self.begun.is_none() && now >= self.warm {
+            self.begun = Some((Stopwatch::start(), acknowledged));
+        }
+        self.acknowledged = acknowledged;
+        now < self.end
+    }
+
+    /// At once after the last.
+    pub fn report(&self, client: &str) {
+        let (watch, before) = self.begun.as_ref().expect("time that has passed");
+        watch.report(client, self.acknowledged - before, "");
+    }
+}
+
 /// How long acknowledgements took.
 #[derive(Default)]
 pub struct Latencies(pub Vec<Duration>);

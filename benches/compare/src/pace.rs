@@ -71,7 +71,10 @@ impl AsyncTicks {
     pub fn begin(pace: Pace) -> AsyncTicks {
         let ticks = pace.begin(TimerfdFlags::NONBLOCK);
         let timer = ticks.timer.try_clone().expect("a descriptor");
-        #[expect(deprecated, reason = "the successor is unsafe; the descriptor stays in here and is not exchanged")]
+        #[expect(
+            deprecated,
+            reason = "the successor is unsafe; the descriptor stays in here and is not exchanged"
+        )]
         let ready = AsyncFd::new(timer);
         AsyncTicks { ready: ready.expect("a runtime with I/O"), ticks }
     }
@@ -81,6 +84,8 @@ impl AsyncTicks {
             let mut guard = self.ready.readable().await.expect("a timer");
             if let Ok(expired) = guard.try_io(|timer| read(timer.get_ref())) {
                 self.ticks.expired += expired.expect("a timer that ticks");
+                // There is nothing more to read before the next tick, which will be told of.
+                guard.clear_ready();
             }
         }
         self.ticks.give()

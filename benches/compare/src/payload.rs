@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use std::fmt::Write;
-use std::time::{Duration, Instant};
 
 /// How many different values there are: more than a batch of a megabyte takes of 1 KiB, and prime, so that each partition
 /// gets them all whatever the order.
@@ -59,13 +58,12 @@ impl Random {
     }
 }
 
-/// Values in turn, until there were so many or the time is over.
+/// Values in turn, until there were so many.
 pub struct Values {
     pool: &'static [Bytes],
     next: usize,
     given: u64,
     limit: u64,
-    until: Option<Instant>,
 }
 
 /// All different values, in memory for as long as the process lives.
@@ -86,15 +84,11 @@ fn leak(count: usize, bytes: usize) -> &'static [Bytes] {
 
 impl Values {
     pub fn count(pool: &'static [Bytes], limit: u64) -> Values {
-        Values { pool, next: 0, given: 0, limit, until: None }
+        Values { pool, next: 0, given: 0, limit }
     }
 
-    pub fn lasting(pool: &'static [Bytes], time: Duration) -> Values {
-        Values { until: Some(Instant::now() + time), ..Values::count(pool, u64::MAX) }
-    }
-
-    pub fn given(&self) -> u64 {
-        self.given
+    pub fn endless(pool: &'static [Bytes]) -> Values {
+        Values::count(pool, u64::MAX)
     }
 }
 
@@ -102,9 +96,7 @@ impl Iterator for Values {
     type Item = &'static Bytes;
 
     fn next(&mut self) -> Option<&'static Bytes> {
-        // The clock is read for every 64th.
-        let over = self.given % 64 == 0 && self.until.is_some_and(|until| Instant::now() >= until);
-        if over || self.given == self.limit {
+        if self.given == self.limit {
             return None;
         }
         let value = &self.pool[self.next];

@@ -19,13 +19,19 @@ impl AsyncClient for Krafka {
 
     async fn connect(job: &Job) -> Krafka {
         job.check_known();
-        let mut kafka = Kafka::builder(job.address.as_str()).max_in_flight_requests(job.in_flight());
+        let mut kafka = Kafka::builder(job.address.as_str());
+        if let Some(requests) = job.in_flight() {
+            kafka = kafka.max_in_flight_requests(requests);
+        }
         if let Some(login) = job.login() {
             let tls = TlsConfig::new().with_ca_cert(login.ca);
             kafka = kafka.security(AuthConfig::sasl_plain(login.user, login.password).with_tls(tls));
         }
         let kafka = kafka.connect().await.expect("connected");
-        let mut producer = kafka.producer().acks(Acks::All).idempotent(job.idempotent());
+        let mut producer = kafka.producer().acks(Acks::All);
+        if let Some(idempotent) = job.idempotent() {
+            producer = producer.idempotent(idempotent);
+        }
         if let Some(linger) = job.linger() {
             producer = producer.linger(linger);
         }

@@ -1,7 +1,7 @@
 //! librdkafka, through `rdkafka`: a delivery callback for each record, which is the cheapest that it has.
 
 use crate::job::Job;
-use crate::measure::Latencies;
+use crate::measure::{Latencies, Marks};
 use crate::modes::Client;
 use crate::pace::Pace;
 use crate::payload::Values;
@@ -58,15 +58,26 @@ impl Client for Librdkafka {
         Librdkafka { producer: config.create_with_context(heard).expect("a producer"), topic: job.topic }
     }
 
-    fn fill(&self, values: &mut Values) {
-        let before = self.heard();
-        while let Some(value) = values.next() {
+    fn fill(&self, values: Values) {
+        let mut wanted = self.heard();
+        for value in values {
             self.queue(value, NOT_TIMED);
+            wanted += 1;
         }
-        self.wait(before + values.given());
+        self.wait(wanted);
     }
 
-    fn paced(&self, values: &mut Values, pace: Pace) -> Latencies {
+    fn sustain(&self, values: Values, mut marks: Marks) -> Marks {
+        for (given, value) in (0u64..).zip(values) {
+            if given % 64 == 0 && !marks.go_on(self.heard()) {
+                break;
+            }
+            self.queue(value, NOT_TIMED);
+        }
+        marks
+    }
+
+    fn paced(&self, mut values: Values, pace: Pace) -> Latencies {
         let before = self.heard();
         let mut ticks = pace.blocking();
         while let Some(due) = ticks.wait() {

@@ -9,14 +9,16 @@ mod ours;
 mod rskafka;
 
 use crate::job::Job;
-use crate::measure::Latencies;
+use crate::measure::{Latencies, Marks};
 use crate::modes::{Client, Mode, perform};
 use crate::pace::{AsyncTicks, Pace};
 use crate::payload::Values;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use tokio::runtime::Runtime;
 
 /// Those that this program can be, in the table's order; franz-go is a program of its own.
@@ -47,7 +49,7 @@ pub fn dispatch(client: &str, job: &Job, mode: Mode) {
 trait AsyncClient: Send + Sync + Sized + 'static {
     type Acknowledged: Send;
     type Failure: Debug + Send;
-    type Delivery: Future<Output = Result<Self::Acknowledged, Self::Failure>> + Send;
+    type Delivery: Future<Output = Result<Self::Acknowledged, Self::Failure>> + Send + Unpin;
 
     fn connect(job: &Job) -> impl Future<Output = Self> + Send;
 
@@ -69,34 +71,32 @@ impl<A: AsyncClient> Client for OnTokio<A> {
         OnTokio { runtime, client, window: job.window }
     }
 
-    fn fill(&self, values: &mut Values) {
-        self.run(values, |client, values, window| async move { fill(&*client, values, window).await });
+    fn fill(&self, values: Values) {
+        let (client, window) = (Arc::clone(&self.client), self.window);
+        self.run(async move { fill(&*client, values, window).await });
     }
 
-    fn paced(&self, values: &mut Values, pace: Pace) -> Latencies {
-        self.run(values, |client, values, _| async move { paced(&client, values, pace).await })
+    fn sustain(&self, values: Values, marks: Marks) -> Marks {
+        let (client, window) = (Arc::clone(&self.client), self.window);
+        self.run(async move { sustain(&*client, values, marks, window).await })
+    }
+
+    fn paced(&self, values: Values, pace: Pace) -> Latencies {
+        let client = Arc::clone(&self.client);
+        self.run(async move { paced(&client, values, pace).await })
     }
 }
 
 impl<A: AsyncClient> OnTokio<A> {
-    /// In a task, lending it the values.
-    fn run<T: Send + 'static, F: Future<Output = (Values, T)> + Send + 'static>(
-        &self,
-        values: &mut Values,
-        work: impl FnOnce(Arc<A>, Values, usize) -> F,
-    ) -> T {
-        let lent = std::mem::replace(values, Values::count(&[], 0));
-        let task = self.runtime.spawn(work(Arc::clone(&self.client), lent, self.window));
-        let (back, result) = self.runtime.block_on(task).expect("a task that ends");
-        *values = back;
-        result
+    fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        self.runtime.block_on(self.runtime.spawn(work)).expect("a task that ends")
     }
 }
 
 /// The oldest delivery is waited for when the window is full.
-async fn fill<A: AsyncClient>(client: &A, mut values: Values, window: usize) -> (Values, ()) {
+async fn fill<A: AsyncClient>(client: &A, values: Values, window: usize) {
     let mut waiting: VecDeque<A::Delivery> = VecDeque::with_capacity(window);
-    while let Some(value) = values.next() {
+    for value in values {
         if waiting.len() == window {
             waiting.pop_front().expect("a window").await.expect("acknowledged");
         }
@@ -105,11 +105,36 @@ async fn fill<A: AsyncClient>(client: &A, mut values: Values, window: usize) -> 
     for delivery in waiting {
         delivery.await.expect("acknowledged");
     }
-    (values, ())
+}
+
+/// Deliveries that are done are taken out every 64 records.
+async fn sustain<A: AsyncClient>(client: &A, values: Values, mut marks: Marks, window: usize) -> Marks {
+    let mut waiting: VecDeque<A::Delivery> = VecDeque::new();
+    for (given, value) in (0u64..).zip(values) {
+        if given % 64 == 0 {
+            while let Some(Poll::Ready(result)) = waiting.front_mut().map(look) {
+                result.expect("acknowledged");
+                waiting.pop_front();
+            }
+            if !marks.go_on(given - waiting.len() as u64) {
+                break;
+            }
+        }
+        if waiting.len() == window {
+            waiting.pop_front().expect("a window").await.expect("acknowledged");
+        }
+        waiting.push_back(client.queue(value).await);
+    }
+    marks
+}
+
+/// Whether it is done, without waiting for it.
+fn look<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// A task for each record, as a server has one for each request.
-async fn paced<A: AsyncClient>(client: &Arc<A>, mut values: Values, pace: Pace) -> (Values, Latencies) {
+async fn paced<A: AsyncClient>(client: &Arc<A>, mut values: Values, pace: Pace) -> Latencies {
     let latencies = Arc::new(Mutex::new(Vec::with_capacity(pace.ticks as usize)));
     let mut ticks = AsyncTicks::begin(pace);
     let mut tasks = VecDeque::new();
@@ -127,6 +152,5 @@ async fn paced<A: AsyncClient>(client: &Arc<A>, mut values: Values, pace: Pace) 
     for task in tasks {
         task.await.expect("acknowledged");
     }
-    let latencies = std::mem::take(&mut *latencies.lock().expect("nobody panicked"));
-    (values, Latencies(latencies))
+    Latencies(std::mem::take(&mut *latencies.lock().expect("nobody panicked")))
 }

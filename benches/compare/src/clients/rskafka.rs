@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 /// Bytes in a batch where the job does not say: there is no default.
 const BATCH_BYTES: usize = 1_000_000;
@@ -66,7 +66,7 @@ impl AsyncClient for Rskafka {
         };
         let mut delivery: Delivery = Box::pin(async move { producer.produce(record).await });
         // The record is in the batch once the future was polled; whoever awaits it will poll it again.
-        if let Poll::Ready(result) = delivery.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if let Poll::Ready(result) = super::look(&mut delivery) {
             return Box::pin(std::future::ready(result));
         }
         delivery
