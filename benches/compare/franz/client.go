@@ -61,6 +61,7 @@ func connect(address, topic string, window int, settings map[string]string) clie
 			roots.AppendCertsFromPEM(pem)
 			options = append(options, kgo.DialTLSConfig(&tls.Config{RootCAs: roots}))
 		case "security.protocol", "sasl.mechanism", "sasl.password": // together with those above
+		case "acks", "enable.idempotence": // as it is anyway
 		default:
 			panic("setting " + key + " is not wired up here")
 		}

@@ -31,12 +31,14 @@ fn event(text: &mut String, random: &mut Random, number: usize) {
     const KINDS: [&str; 5] = ["order.placed", "order.paid", "order.shipped", "cart.changed", "page.viewed"];
     const CITIES: [&str; 6] = ["Praha", "Brno", "Wien", "Berlin", "Kraków", "Budapest"];
     let (kind, city) = (KINDS[random.below(5)], CITIES[random.below(6)]);
-    let (id, customer, cents) = (random.next(), random.below(1_000_000), random.below(100_000));
+    let (id, trace) = ([random.next(), random.next()], [random.next(), random.next()]);
+    let (customer, cents, host) = (random.below(1_000_000), random.below(100_000), random.below(65_536));
     let at = 1_760_000_000_000 + number * 37 + random.below(37);
     write!(
         text,
-        "{{\"type\":\"{kind}\",\"id\":\"{id:016x}\",\"at\":{at},\"customer\":{customer},\"city\":\"{city}\",\
-         \"amount\":{{\"cents\":{cents},\"currency\":\"CZK\"}},\"source\":\"web\",\"version\":3}}\n"
+        "{{\"type\":\"{kind}\",\"id\":\"{:016x}{:016x}\",\"at\":{at},\"customer\":{customer},\"city\":\"{city}\",\
+         \"amount\":{{\"cents\":{cents},\"currency\":\"CZK\"}},\"source\":\"10.17.{}.{}\",\"trace\":\"{:016x}{:016x}\"}}\n",
+        id[0], id[1], host >> 8, host & 255, trace[0], trace[1]
     )
     .expect("a string");
 }
