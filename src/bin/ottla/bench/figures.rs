@@ -30,7 +30,8 @@ pub(super) struct Recent {
     began: Instant,
     pub(super) acknowledged: u64,
     pub(super) elapsed: Duration,
-    pub(super) latencies: Latencies,
+    latency_sum: Duration,
+    pub(super) latency_max: Duration,
 }
 
 impl Figures {
@@ -57,7 +58,8 @@ impl Figures {
                 self.acknowledged += 1;
                 self.latencies.record(latency);
                 self.recent.acknowledged += 1;
-                self.recent.latencies.record(latency);
+                self.recent.latency_sum = self.recent.latency_sum.saturating_add(latency);
+                self.recent.latency_max = self.recent.latency_max.max(latency);
             }
             Err(error) => self.failed(error),
         }
@@ -97,6 +99,18 @@ impl Figures {
 
 impl Recent {
     fn new(now: Instant) -> Recent {
-        Recent { began: now, acknowledged: 0, elapsed: Duration::ZERO, latencies: Latencies::default() }
+        Recent {
+            began: now,
+            acknowledged: 0,
+            elapsed: Duration::ZERO,
+            latency_sum: Duration::ZERO,
+            latency_max: Duration::ZERO,
+        }
+    }
+
+    /// Nought when there are none.
+    pub(super) fn latency_mean(&self) -> Duration {
+        let mean = self.latency_sum.as_nanos().checked_div(self.acknowledged.into()).unwrap_or(0);
+        Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX))
     }
 }

@@ -4,7 +4,8 @@
 //! over late, because the one before it had to wait, was due all the same: its latency is counted from then.
 
 use bytes::Bytes;
-use ottla::{Delivery, Producer, Record, Result, task};
+use ottla::{Delivery, Error, Producer, Record, Result, task};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,11 +25,15 @@ const CLOCK: u64 = 16;
 /// How long it may take to hear that no more is wanted.
 const NAP: Duration = Duration::from_millis(50);
 
-/// A record that was handed over, or could not be.
+/// Records that were handed over together, oldest first: when each was due, and what becomes of it.
+pub(super) type Lot = VecDeque<(Instant, Delivery)>;
+
+/// What has come of handing over.
 #[derive(Debug)]
-pub(super) struct Handed {
-    pub(super) due: Instant,
-    pub(super) delivery: Result<Delivery>,
+pub(super) enum Handed {
+    Over(Lot),
+    /// A record could not be handed over, and no more will be.
+    Not(Error),
 }
 
 /// Records, and when they are due.
@@ -46,13 +51,13 @@ pub(super) struct Load {
 
 impl Load {
     /// Starts. The receiver ends when all was handed over, when the first could not be, or when no more is wanted.
-    pub(super) fn start(self) -> mpsc::Receiver<Vec<Handed>> {
+    pub(super) fn start(self) -> mpsc::Receiver<Handed> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let runtime = Handle::current();
         thread::spawn(move || {
             let _entered = runtime.enter();
             let now = task::now();
-            Hands { sender, together: Vec::with_capacity(TOGETHER), now }.hand_over(&self, &runtime);
+            Hands { sender, together: Lot::with_capacity(TOGETHER), now }.hand_over(&self, &runtime);
         });
         receiver
     }
@@ -60,8 +65,8 @@ impl Load {
 
 /// What the thread has at hand.
 struct Hands {
-    sender: mpsc::Sender<Vec<Handed>>,
-    together: Vec<Handed>,
+    sender: mpsc::Sender<Handed>,
+    together: Lot,
     /// The clock, as last read.
     now: Instant,
 }
@@ -82,11 +87,15 @@ impl Hands {
             if load.stop.load(Ordering::Relaxed) {
                 break;
             }
-            let delivery = self.send(&load.producer, load.records.record(number), runtime);
-            let failed = delivery.is_err();
-            self.together.push(Handed { due, delivery });
-            // What keeps one record from being queued will keep the next one too.
-            if failed || self.together.len() >= TOGETHER && !self.hand_on() {
+            match self.send(&load.producer, load.records.record(number), runtime) {
+                Ok(delivery) => self.together.push_back((due, delivery)),
+                Err(error) => {
+                    // What keeps one record from being queued will keep the next one too.
+                    let _ = self.sender.blocking_send(Handed::Not(error));
+                    break;
+                }
+            }
+            if self.together.len() >= TOGETHER && !self.hand_on() {
                 break;
             }
         }
@@ -122,8 +131,8 @@ impl Hands {
         if self.together.is_empty() {
             return true;
         }
-        let together = std::mem::replace(&mut self.together, Vec::with_capacity(TOGETHER));
-        self.sender.blocking_send(together).is_ok()
+        let together = std::mem::replace(&mut self.together, Lot::with_capacity(TOGETHER));
+        self.sender.blocking_send(Handed::Over(together)).is_ok()
     }
 }
 

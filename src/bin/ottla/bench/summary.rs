@@ -36,8 +36,8 @@ pub(super) fn interim(recent: &Recent, record_bytes: usize) -> String {
         count_of_records(count),
         HumanCount(whole(per_second(count, elapsed))),
         HumanBytes(whole(per_second(count, elapsed) * record_bytes as f64)),
-        ms(recent.latencies.mean()),
-        ms(recent.latencies.max()),
+        ms(recent.latency_mean()),
+        ms(recent.latency_max),
     )
 }
 

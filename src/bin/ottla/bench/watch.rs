@@ -2,13 +2,12 @@
 //!
 //! Records that were handed over together are kept together. To look at each record that is under way whenever one may have
 //! been acknowledged would cost more than to send them, so there are two looks: at the first of each lot, which wakes this
-//! task and takes with it what else of its lot has come, and at all. Neither takes more than a twentieth of the time: with
+//! task and takes with it what else of its lot has come, and at all. Neither takes more than a fiftieth of the time: with
 //! few records under way both are there at once, with very many a record is seen a moment late.
 
 use super::figures::Figures;
-use super::load::Handed;
-use ottla::{Delivered, Delivery, Result, task};
-use std::collections::VecDeque;
+use super::load::{Handed, Lot};
+use ottla::{Delivered, Result, task};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,17 +16,17 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 /// A look waits so many times as long as the last one took.
-const PAUSE: u32 = 20;
+const PAUSE: u32 = 50;
 /// One that took less than this needs no pause.
 const FREE: Duration = Duration::from_micros(5);
 
 /// Records that are under way.
 #[derive(Debug)]
 pub(super) struct Watch {
-    handed: mpsc::Receiver<Vec<Handed>>,
+    handed: mpsc::Receiver<Handed>,
     /// Nothing more is handed over.
     is_last: bool,
-    lots: Vec<VecDeque<(Instant, Delivery)>>,
+    lots: Vec<Lot>,
     at_first: Look,
     at_all: Look,
     timer: Pin<Box<Sleep>>,
@@ -49,7 +48,7 @@ impl Look {
 }
 
 impl Watch {
-    pub(super) fn new(handed: mpsc::Receiver<Vec<Handed>>) -> Watch {
+    pub(super) fn new(handed: mpsc::Receiver<Handed>) -> Watch {
         let now = task::now();
         Watch {
             handed,
@@ -100,14 +99,8 @@ impl Watch {
             match self.handed.poll_recv(cx) {
                 Poll::Pending => return,
                 Poll::Ready(None) => self.is_last = true,
-                Poll::Ready(Some(together)) => {
-                    let mut lot = VecDeque::with_capacity(together.len());
-                    for Handed { due, delivery } in together {
-                        match delivery {
-                            Ok(delivery) => lot.push_back((due, delivery)),
-                            Err(error) => figures.failed(&error),
-                        }
-                    }
+                Poll::Ready(Some(Handed::Not(error))) => figures.failed(&error),
+                Poll::Ready(Some(Handed::Over(mut lot))) => {
                     look_at_first(&mut lot, cx, task::now(), figures);
                     self.lots.push(lot);
                 }
@@ -125,8 +118,6 @@ impl Watch {
         }
     }
 }
-
-type Lot = VecDeque<(Instant, Delivery)>;
 
 fn look_at_first(lot: &mut Lot, cx: &mut Context<'_>, now: Instant, figures: &mut Figures) {
     let mut found = false;
