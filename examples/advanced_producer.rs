@@ -39,7 +39,7 @@ async fn run() -> Result<()> {
 
     let summary = publisher.finish().await;
     for at in &summary.written {
-        println!("written to {}, partition {}, offset {}", at.topic, at.partition, at.offset);
+        println!("written to {}, partition {}, offset {}", at.topic(), at.partition, at.offset);
     }
     for Rejected { key, size, limit } in &summary.too_large {
         println!("{key}: {size} bytes are too many, {limit} may be sent (max.request.size)");

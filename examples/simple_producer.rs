@@ -40,6 +40,6 @@ async fn run() -> Result<()> {
 
     // Whether it was written, and where.
     let at = delivery.await?;
-    println!("written to {}, partition {}, offset {}", at.topic, at.partition, at.offset);
+    println!("written to {}, partition {}, offset {}", at.topic(), at.partition, at.offset);
     Ok(())
 }

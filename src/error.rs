@@ -76,6 +76,11 @@ pub enum ErrorKind {
     Deserialization,
     /// The producer's buffer is full (`buffer.memory`).
     QueueFull,
+    /// A flush or close was over before everything was delivered.
+    Undelivered {
+        /// How many records were neither acknowledged nor failed.
+        records: usize,
+    },
     /// The client, producer or consumer was closed.
     Closed,
     /// A fault of this crate: please report it.
@@ -304,6 +309,9 @@ impl ErrorKind {
                     return Some(
                         format!("the record takes {size} bytes and max.request.size is {limit}").into(),
                     );
+                }
+                ErrorKind::Undelivered { records } => {
+                    return Some(format!("{records} records were not delivered").into());
                 }
                 ErrorKind::Resolve => "the host name was not resolved",
                 ErrorKind::Connect => "no connection",

@@ -64,6 +64,7 @@ pub mod consumer;
 #[doc(hidden)]
 pub mod engine;
 pub mod error;
+mod histogram;
 #[doc(hidden)]
 pub mod messages;
 #[doc(hidden)]
@@ -80,8 +81,9 @@ pub use admin::{Admin, NewTopic};
 pub use client::{Client, ClientBuilder};
 pub use consumer::{Batch, Consumer, ConsumerBuilder, Start, TopicPartition};
 pub use error::{Error, ErrorKind, Result};
+pub use histogram::Histogram;
 pub use net::auth::{Token, TokenProvider};
-pub use producer::{Delivered, Delivery, IntoBytes, Producer, ProducerBuilder, Record};
+pub use producer::{Delivered, Delivery, IntoBytes, Producer, ProducerBuilder, ProducerMetrics, Record};
 
 /// The README, whose example is compiled with those of the documentation.
 #[cfg(doctest)]

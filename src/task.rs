@@ -195,6 +195,57 @@ pub fn wall_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A point in time, on the clock that things are timed by and on the one that records know.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Time {
+    /// As of [`now`].
+    pub now: Instant,
+    /// As of [`wall_ms`].
+    pub wall_ms: i64,
+}
+
+/// A clock for what happens for each record, where [`now`] would be a tenth of the cost: it looks at the clock only when the
+/// system's tick has changed, so it is up to a tick behind (1 to 10 ms) and never ahead.
+///
+/// Exact where the system has no such tick, and on current-thread runtimes: their clock can be paused.
+#[derive(Debug)]
+pub struct CoarseClock {
+    is_exact: bool,
+    tick: Option<coarsetime::Instant>,
+    read: Time,
+}
+
+impl CoarseClock {
+    /// A clock for the current runtime.
+    pub fn new() -> CoarseClock {
+        use tokio::runtime::{Handle, RuntimeFlavor};
+        let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+        CoarseClock {
+            is_exact: !matches!(flavor, Ok(RuntimeFlavor::MultiThread)),
+            tick: None,
+            read: Time { now: now(), wall_ms: wall_ms() },
+        }
+    }
+
+    /// The time.
+    #[inline]
+    pub fn read(&mut self) -> Time {
+        let tick = (!self.is_exact).then(coarsetime::Instant::now);
+        if tick.is_none() || tick != self.tick {
+            self.tick = tick;
+            self.read = Time { now: now(), wall_ms: wall_ms() };
+        }
+        self.read
+    }
+}
+
+impl Default for CoarseClock {
+    fn default() -> CoarseClock {
+        CoarseClock::new()
+    }
+}
+
 /// Runs work that takes long on a thread for such work; in place in a simulation.
 ///
 /// `None` when the work panicked or the runtime is going down.

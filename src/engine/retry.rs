@@ -153,6 +153,7 @@ impl Way {
             | ErrorKind::Serialization
             | ErrorKind::Deserialization
             | ErrorKind::QueueFull
+            | ErrorKind::Undelivered { .. }
             | ErrorKind::Closed
             | ErrorKind::Internal => Way::Fail,
         }

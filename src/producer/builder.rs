@@ -1,11 +1,14 @@
 //! [`ProducerBuilder`]: what a producer is to be.
 
 use super::Producer;
+use super::codecs::Codecs;
+use super::queue::Chooser;
 use crate::cluster::Cluster;
 use crate::config::keys::Concerns;
 use crate::config::{Acks, CompressionType, ConfigError, PartitionerKind, ProducerConfig, Settings};
 use crate::engine::partitioner::{BuiltIn, Partitioner};
 use crate::error::Result;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +21,12 @@ pub struct ProducerBuilder {
     settings: Settings,
     fault: Option<ConfigError>,
     partitioner: Option<Arc<dyn Partitioner>>,
+    codecs: BTreeMap<String, (CompressionType, Option<i32>)>,
 }
 
 impl ProducerBuilder {
     pub(crate) fn new(cluster: Cluster, settings: Settings) -> ProducerBuilder {
-        ProducerBuilder { cluster, settings, fault: None, partitioner: None }
+        ProducerBuilder { cluster, settings, fault: None, partitioner: None, codecs: BTreeMap::new() }
     }
 
     /// Sets anything of a producer by its Kafka name, as `linger.ms`; it counts before the client's settings. What all share
@@ -56,6 +60,17 @@ impl ProducerBuilder {
         self.set("compression.type", codec.as_str())
     }
 
+    /// Another codec for one topic than `compression.type`, at a level of its own or (`None`) at that of the settings.
+    pub fn topic_compression(
+        mut self,
+        topic: impl Into<String>,
+        codec: CompressionType,
+        level: Option<i32>,
+    ) -> ProducerBuilder {
+        self.codecs.insert(topic.into(), (codec, level));
+        self
+    }
+
     /// `delivery.timeout.ms`: how long a record may take from `send` to its acknowledgement, repetitions included.
     /// Default: 2 min.
     pub fn delivery_timeout(self, timeout: Duration) -> ProducerBuilder {
@@ -81,8 +96,9 @@ impl ProducerBuilder {
         }
         self.settings.log(&[Concerns::Producer]);
         let config = ProducerConfig::from_settings(&self.settings)?;
-        let partitioner = self.partitioner.unwrap_or_else(|| Arc::new(built_in(&config)));
-        Producer::start(self.cluster, config, partitioner)
+        let chooser = self.partitioner.map_or(Chooser::BuiltIn(built_in(&config)), Chooser::Own);
+        let codecs = Codecs::new(&config, self.codecs)?;
+        Producer::start(self.cluster, config, chooser, codecs)
     }
 }
 

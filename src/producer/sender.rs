@@ -4,7 +4,9 @@
 //! broker stay in order and no broker waits for another. Answers are awaited beside that: up to
 //! `max.in.flight.requests.per.connection` requests of a broker are under way at once.
 
-use super::{Shared, compressor};
+use super::Shared;
+use super::codecs::Press;
+use super::queue::State;
 use crate::cluster::{Reach, Reply};
 use crate::config::Acks as AcksSetting;
 use crate::engine::batcher::{Answer, Completed, Identity, Shipment};
@@ -13,18 +15,15 @@ use crate::messages::{
     Acks, BrokerId, InitProducerIdRequest, InitProducerIdResponse, Lane, ProduceRequest, ProducerEpoch,
     ProducerId,
 };
-use crate::records::Compressor;
 use crate::task::{self, Tasks};
 use crate::wire::Span;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
-/// Shipments that wait for a carrier; the batcher's limit of requests in flight is lower.
-const SHIPMENTS: usize = 64;
 /// Batches are compressed away from the runtime's threads from this size on; below, handing over costs more.
 const BLOCKING_BYTES: usize = 32 * 1024;
 
@@ -38,8 +37,7 @@ impl Drop for Ending {
         let error =
             Error::new(ErrorKind::Closed, "deliver the records: the runtime of the producer was shut down");
         let finished = state.batcher.fail_all(&error);
-        drop(state);
-        self.0.finish(finished);
+        self.0.finish(state, finished, task::now());
     }
 }
 
@@ -85,17 +83,18 @@ fn step(
     let mut shipments = Vec::new();
     for broker in state.batcher.ready(now) {
         while let Some(shipment) = state.batcher.drain(broker, now) {
+            state.recorder.taken(&shipment, now);
             shipments.push(shipment);
         }
     }
     let leaderless = !state.batcher.leaderless().is_empty();
     let due = state.batcher.next_deadline();
-    drop(state);
-    shared.finish(finished);
+    shared.finish(state, finished, now);
     for shipment in shipments {
         let broker = shipment.broker();
         let carrier = carriers.entry(broker).or_insert_with(|| {
-            let (carrier, shipments) = mpsc::channel(SHIPMENTS);
+            // As many as the batcher lets be under way: it is never full.
+            let (carrier, shipments) = mpsc::channel(shared.config.max_in_flight);
             carrying.spawn(carry(Arc::clone(shared), shipments));
             carrier
         });
@@ -121,6 +120,7 @@ fn step(
 /// Sends the requests of one broker, in order, until the producer is done.
 async fn carry(shared: Arc<Shared>, mut shipments: mpsc::Receiver<Shipment>) {
     let mut answers: Tasks<()> = Tasks::new();
+    let mut press = Press::default();
     loop {
         let next = tokio::select! {
             biased;
@@ -128,18 +128,31 @@ async fn carry(shared: Arc<Shared>, mut shipments: mpsc::Receiver<Shipment>) {
             () = answers.next() => continue,
         };
         let Some(shipment) = next else { return };
-        let Some(mut shipment) = seal(&shared, shipment).await else { continue };
-        match send(&shared, &mut shipment).await {
+        let Some(mut shipment) = seal(&shared, shipment, &mut press).await else { continue };
+        let span = tracing::debug_span!(
+            "Produce",
+            broker = shipment.broker().0,
+            batches = shipment.batch_count(),
+            bytes = shipment.bytes(),
+        );
+        let since = task::now();
+        match send(&shared, &mut shipment).instrument(span.clone()).await {
             Ok(reply) => {
+                shared.state().recorder.sent(&shipment);
                 let shared = Arc::clone(&shared);
-                answers.spawn(async move {
+                let answer = async move {
                     let answer = match reply.await {
                         Ok(_) if shared.config.acks == AcksSetting::None => Answer::Unacknowledged,
-                        Ok(response) => Answer::Response(response),
+                        Ok(response) => {
+                            let took = task::now().saturating_duration_since(since);
+                            shared.state().recorder.answered(took, response.throttle_time_ms);
+                            Answer::Response(response)
+                        }
                         Err(error) => Answer::Failed(error),
                     };
                     shared.complete(shipment, answer);
-                });
+                };
+                answers.spawn(answer.instrument(span));
             }
             Err(error) => {
                 // What waits behind it has waited for the same connection; it may find a better one.
@@ -154,46 +167,35 @@ async fn carry(shared: Arc<Shared>, mut shipments: mpsc::Receiver<Shipment>) {
 
 /// Compresses what is to be compressed, large batches away from the runtime's threads. `None` when the runtime is going
 /// down; the records are given up then.
-async fn seal(shared: &Arc<Shared>, mut shipment: Shipment) -> Option<Shipment> {
-    let compressed = shared.config.compression != crate::config::CompressionType::None;
-    if !(compressed && shipment.has_unsealed() && shipment.bytes() >= BLOCKING_BYTES) {
-        seal_in_place(shared, &mut shipment);
+async fn seal(shared: &Arc<Shared>, mut shipment: Shipment, press: &mut Press) -> Option<Shipment> {
+    if !(shared.codecs.any() && shipment.has_unsealed() && shipment.bytes() >= BLOCKING_BYTES) {
+        seal_in_place(shared, &mut shipment, press);
         return Some(shipment);
     }
     let worker = Arc::clone(shared);
     let (id, broker) = (shipment.id(), shipment.broker());
+    let mut used = std::mem::take(press);
     let sealing = task::blocking(move || {
-        seal_in_place(&worker, &mut shipment);
-        shipment
+        seal_in_place(&worker, &mut shipment, &mut used);
+        (shipment, used)
     });
-    let sealed = sealing.await;
-    if sealed.is_none() {
-        let error = Error::new(ErrorKind::Internal, "compress a batch: its thread is gone");
-        let finished = shared.state().batcher.lose(id, broker, &error);
-        shared.finish(finished);
+    match sealing.await {
+        Some((shipment, used)) => {
+            *press = used;
+            Some(shipment)
+        }
+        None => {
+            let error = Error::new(ErrorKind::Internal, "compress a batch: its thread is gone");
+            let mut state = shared.state();
+            let finished = state.batcher.lose(id, broker, &error);
+            shared.finish(state, finished, task::now());
+            None
+        }
     }
-    sealed
 }
 
-fn seal_in_place(shared: &Shared, shipment: &mut Shipment) {
-    let mut codec: Option<Compressor> = None;
-    shipment.seal(|topic, batch| {
-        if codec.is_none() {
-            codec = compressor(&shared.config).ok();
-        }
-        let Some(able) = &mut codec else { return };
-        // A panic of a codec leaves the batch as it was, and the codec of no use.
-        match catch_unwind(AssertUnwindSafe(|| batch.compress(able))) {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                tracing::error!(%topic, %error, "a batch was not compressed and goes as it is");
-            }
-            Err(_) => {
-                tracing::error!(%topic, "compressing a batch panicked; it goes as it is");
-                codec = None;
-            }
-        }
-    });
+fn seal_in_place(shared: &Shared, shipment: &mut Shipment, press: &mut Press) {
+    shipment.seal(|topic, batch| press.compress(&shared.codecs, topic, batch));
 }
 
 /// Hands a request to the connection; what comes back waits for the answer.
@@ -253,8 +255,9 @@ async fn init_producer_id(shared: &Shared) {
         Err(error) => {
             let hint = "without it nothing can be sent; enable.idempotence=false does without";
             let error = error.hint(hint).sent(Sent::Never);
-            let finished = shared.state().batcher.fail_all(&error);
-            shared.finish(finished);
+            let mut state = shared.state();
+            let finished = state.batcher.fail_all(&error);
+            shared.finish(state, finished, task::now());
         }
     }
     let pause = shared.cluster.config().retry_backoff;
@@ -271,18 +274,20 @@ impl Shared {
     fn complete(&self, shipment: Shipment, answer: Answer) {
         let now = task::now();
         let mut state = self.state();
-        let super::State { batcher, rng, .. } = &mut *state;
-        let Completed { finished, refresh, hints, endpoints } = batcher.complete(shipment, answer, now, rng);
-        drop(state);
-        self.finish(finished);
-        let mut followed = 0;
+        let State { batcher, rng, recorder, .. } = &mut *state;
+        let Completed { finished, refresh, hints, endpoints, splits } =
+            batcher.complete(shipment, answer, now, rng);
+        recorder.split(splits);
+        self.finish(state, finished, now);
+        let mut is_abreast = true;
         if !hints.is_empty() {
             self.cluster.amend_view(|view| {
-                followed = view.apply_hints(&hints, &endpoints);
-                followed > 0
+                let is_better = view.apply_hints(&hints, &endpoints) > 0;
+                is_abreast = hints.iter().all(|hint| view.is_abreast_of(hint));
+                is_better
             });
         }
-        if refresh || followed < hints.len() {
+        if refresh || !is_abreast {
             self.cluster.ask_for_metadata();
         }
         self.wake.notify_one();

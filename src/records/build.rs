@@ -109,6 +109,11 @@ impl BatchBuilder {
         self.frame.capacity()
     }
 
+    /// Gives back the memory that the batch does not take.
+    pub fn shrink(&mut self) {
+        self.frame.shrink_to_fit();
+    }
+
     /// Records appended.
     #[must_use]
     pub const fn record_count(&self) -> i32 {

@@ -189,6 +189,14 @@ impl SealedBatch {
         self
     }
 
+    /// The buffer, emptied, if nobody else holds it any more.
+    #[must_use]
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        let mut frame = self.frame.try_into_mut().ok()?;
+        frame.clear();
+        Some(frame.into())
+    }
+
     /// Splits a batch that is too large for the broker into two of about half its (uncompressed) bytes each,
     /// compressed as the whole was, to be sealed with sequences of their own. `None` when there is only one
     /// record.

@@ -8,6 +8,7 @@ use crate::tree::{Module, Tree};
 /// What each layer may name, besides itself. `a::b` allows a part of a layer.
 const TABLE: &[(&str, &[&str])] = &[
     ("task", &[]),
+    ("histogram", &[]),
     ("wire", &[]),
     ("messages", &["wire"]),
     ("records", &["wire"]),
@@ -18,7 +19,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("net", &["engine", "messages", "wire", "config", "error", "task"]),
     ("cluster", &["net", "engine", "messages", "wire", "config", "error", "task"]),
     // Clients never reach for a connection, nor for each other.
-    ("producer", &["cluster", "engine", "records", "messages", "wire", "config", "error", "task"]),
+    (
+        "producer",
+        &["cluster", "engine", "records", "messages", "wire", "config", "error", "histogram", "task"],
+    ),
     ("consumer", &["cluster", "engine", "records", "messages", "wire", "config", "error", "task"]),
     ("admin", &["cluster", "engine", "records", "messages", "wire", "config", "error", "task"]),
     // The embedded broker is a peer of the client, not a user of it.

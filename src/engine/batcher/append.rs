@@ -1,6 +1,6 @@
 //! Appending: the path of every record.
 
-use super::lane::{Batch, Content, Lane, Order};
+use super::lane::{Batch, Content, Lane, Order, open_until};
 use super::{Batcher, Divide, Limits, TopicRef};
 use crate::error::{Error, ErrorKind, Sent};
 use crate::records::{BatchBuilder, BuildError, HEADER_LEN, Header};
@@ -22,9 +22,9 @@ pub struct Entry<'a, H> {
 
 /// Where a record was appended.
 #[derive(Debug)]
-pub struct Appended<'a, C> {
+pub struct Appended<C> {
     /// What its batch's records share.
-    pub completion: &'a C,
+    pub completion: C,
     /// The record's index in its batch.
     pub index: i32,
     /// Whether there is now something to do earlier than [`Batcher::next_deadline`] said before: wake who waits for it.
@@ -68,8 +68,8 @@ const RECORD_FRAMING: usize = 70;
 const HEADER_FRAMING: usize = 10;
 
 impl<C: Divide> Batcher<C> {
-    /// Appends a record to the open batch of a partition; opens one if need be, with what `open` makes of the topic's name for
-    /// its records to share.
+    /// Appends a record to the open batch of a partition; opens one if need be, with what `open` makes of the topic's name
+    /// for its records to share, and the time: a batch lingers from its opening, while `now` may be some milliseconds old.
     ///
     /// # Errors
     /// See [`Refused`]. Only after [`Refused::Full`] can the same call succeed later.
@@ -79,35 +79,8 @@ impl<C: Divide> Batcher<C> {
         partition: i32,
         record: Entry<'r, H>,
         now: Instant,
-        open: impl FnOnce(&Arc<str>) -> C,
-    ) -> Result<Appended<'_, C>, Refused>
-    where
-        H: IntoIterator<Item = Header<'r>, IntoIter: Clone>,
-    {
-        match self.try_append(topic, partition, record, now, open) {
-            Ok((at, index, wake)) => {
-                let batch = self.lanes.get(at).and_then(|lane| lane.queue.back());
-                let completion = &batch.ok_or(Refused::NoPartition(0))?.completion;
-                Ok(Appended { completion, index, wake })
-            }
-            Err(refused) => {
-                if refused == Refused::Full && self.flush_below < self.next_serial {
-                    self.flush();
-                }
-                Err(refused)
-            }
-        }
-    }
-
-    /// Appends; yields the lane, the index in its last batch, and whether to wake.
-    fn try_append<'r, H>(
-        &mut self,
-        topic: TopicRef,
-        partition: i32,
-        record: Entry<'r, H>,
-        now: Instant,
-        open: impl FnOnce(&Arc<str>) -> C,
-    ) -> Result<(usize, i32, bool), Refused>
+        open: impl FnOnce(&Arc<str>) -> (C, Instant),
+    ) -> Result<Appended<C>, Refused>
     where
         H: IntoIterator<Item = Header<'r>, IntoIter: Clone>,
     {
@@ -117,40 +90,98 @@ impl<C: Divide> Batcher<C> {
         let record = Measured::new(record);
         self.limits.check(&record)?;
         let at = self.lane_of(topic, partition)?;
+        let appended = match self.append_to_open(topic, at, &record, now) {
+            Ok(None) => self.append_to_new(topic, at, &record, open),
+            Ok(Some(appended)) => Ok(appended),
+            Err(refused) => Err(refused),
+        };
+        if let Err(Refused::Full) = appended
+            && self.flush_below < self.next_serial
+        {
+            self.flush();
+        }
+        appended
+    }
+
+    /// The way of nearly every record: into the batch that is open. `None` when there is none that takes it.
+    #[inline]
+    fn append_to_open<'r, H: Iterator<Item = Header<'r>> + Clone>(
+        &mut self,
+        topic: TopicRef,
+        at: usize,
+        record: &Measured<'r, H>,
+        now: Instant,
+    ) -> Result<Option<Appended<C>>, Refused> {
+        let (Some(lane), Some(topic)) = (self.lanes.get_mut(at), self.topics.get_mut(topic.0)) else {
+            return Ok(None);
+        };
+        let Some(batch) = lane.queue.back_mut().filter(|last| now <= last.open_until) else {
+            return Ok(None);
+        };
+        let room = self.limits.buffer_memory.saturating_sub(self.held);
+        let Some(added) = batch.append(record, topic.full_len, room)? else { return Ok(None) };
+        batch.newest = batch.newest.max(now);
+        self.held = self.held.saturating_add(added.memory);
+        topic.spread.appended(lane.partition, added.bytes);
+        let completion = batch.completion.clone();
+        let wake = added.is_full && self.schedule(at);
+        Ok(Some(Appended { completion, index: added.index, wake }))
+    }
+
+    /// Opens a batch with the record.
+    fn append_to_new<'r, H: Iterator<Item = Header<'r>> + Clone>(
+        &mut self,
+        topic: TopicRef,
+        at: usize,
+        record: &Measured<'r, H>,
+        open: impl FnOnce(&Arc<str>) -> (C, Instant),
+    ) -> Result<Appended<C>, Refused> {
         let (Some(lane), Some(topic)) = (self.lanes.get_mut(at), self.topics.get_mut(topic.0)) else {
             return Err(Refused::NoPartition(0));
         };
-        let full_len = topic.full_len;
+        // Whether or not there is room for another one: the last one takes no more.
+        self.held = self.held.saturating_sub(lane.close_last());
         let room = self.limits.buffer_memory.saturating_sub(self.held);
-        let mut opened = false;
-        let is_open = lane.queue.back().is_some_and(|last| !last.is_stale(&self.limits, now));
-        let added = match is_open.then(|| lane.append(&record, full_len, room)).transpose()?.flatten() {
-            Some(added) => added,
-            None => {
-                let (builder, added) = record.first_of_batch(lane.usual_len, full_len, room)?;
-                if let Some(last) = lane.queue.back_mut() {
-                    last.content.close();
-                }
-                let order = Order { serial: self.next_serial, part: 0 };
-                self.next_serial = order.serial.wrapping_add(1);
-                self.unfinished.insert(order.serial, 1);
-                lane.queue.push_back(Batch::open(order, open(&topic.label), builder, now));
-                opened = true;
-                added
-            }
-        };
-        if let Some(batch) = lane.queue.back_mut() {
-            batch.records = added.index.saturating_add(1);
-            batch.newest = now;
-            batch.charge = batch.charge.saturating_add(added.memory);
+        let size = record.size();
+        if size > room {
+            return Err(Refused::Full);
         }
-        topic.spread.appended(partition, added.bytes);
-        self.held = self.held.saturating_add(added.memory);
-        let sooner = (opened || added.is_full) && self.schedule(at);
-        // Without an identity or a leader nothing is due, and somebody has to ask for what is missing.
-        let is_lacking =
-            self.needs_identity() || self.lanes.get(at).is_some_and(|lane| lane.leader.is_none());
-        Ok((at, added.index, sooner || opened && is_lacking))
+        let wanted = lane.usual_len.saturating_add(lane.usual_len / 8).max(MIN_ROOM).min(topic.full_len);
+        let wanted = wanted.max(record.most).min(room).max(size);
+        let buffer = self.buffers.take(wanted, room);
+        let (completion, now) = open(&topic.label);
+        let mut batch = Batch {
+            order: Order { serial: self.next_serial, part: 0 },
+            completion,
+            content: Content::Open(BatchBuilder::reusing(buffer)),
+            records: 0,
+            stamp: None,
+            ordinal: 0,
+            created: now,
+            open_until: open_until(&self.limits, now),
+            newest: now,
+            not_before: now,
+            failures: 0,
+            attempts: 0,
+            sent: Sent::Never,
+            last_error: None,
+            charge: 0,
+        };
+        let added = batch.append(record, usize::MAX, usize::MAX)?.ok_or(Refused::Full)?;
+        topic.spread.appended(lane.partition, added.bytes);
+        batch.charge = batch.content.memory();
+        self.held = self.held.saturating_add(batch.charge);
+        let completion = batch.completion.clone();
+        self.next_serial = self.next_serial.wrapping_add(1);
+        self.unfinished.insert(batch.order.serial, 1);
+        lane.queue.push_back(batch);
+        let wake = self.schedule(at) || self.is_lacking(at);
+        Ok(Appended { completion, index: added.index, wake })
+    }
+
+    /// Whether an identity or a leader is missing: nothing is due then, and somebody has to ask for it.
+    fn is_lacking(&self, lane: usize) -> bool {
+        self.needs_identity() || self.lanes.get(lane).is_some_and(|lane| lane.leader.is_none())
     }
 
     /// The lane of a partition that the topic has.
@@ -232,39 +263,22 @@ impl<'r, H: Iterator<Item = Header<'r>> + Clone> Measured<'r, H> {
     fn size(&self) -> usize {
         BatchBuilder::len_of_one(self.entry.key, self.entry.value, self.entry.headers.clone())
     }
-
-    /// A new batch with this record, in a buffer as large as the last batch was, if there is room for that.
-    fn first_of_batch(
-        &self,
-        usual_len: usize,
-        full_len: usize,
-        room: usize,
-    ) -> Result<(BatchBuilder, Added), Refused> {
-        let size = self.size();
-        if size > room {
-            return Err(Refused::Full);
-        }
-        let wanted = usual_len.saturating_add(usual_len / 8).max(MIN_ROOM).min(full_len);
-        let mut builder = BatchBuilder::with_capacity(wanted.max(self.most).min(room).max(size));
-        let Entry { timestamp, key, value, headers } = &self.entry;
-        let index = builder.append(*timestamp, *key, *value, headers.clone()).map_err(Refused::Build)?;
-        let is_full = builder.len() >= full_len;
-        let added = Added { index, bytes: builder.len(), memory: builder.capacity(), is_full };
-        Ok((builder, added))
-    }
 }
 
-impl<C> Lane<C> {
-    /// Appends to the open batch; `None` when there is none, or it does not take the record.
+impl<C> Batch<C> {
+    /// Appends, if the batch is open and takes the record.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] when it would have to grow by more than there is `room` for; what the first record of a batch
+    /// cannot say.
+    #[inline]
     fn append<'r, H: Iterator<Item = Header<'r>> + Clone>(
         &mut self,
         record: &Measured<'r, H>,
         full_len: usize,
         room: usize,
     ) -> Result<Option<Added>, Refused> {
-        let Some(Batch { content: Content::Open(builder), .. }) = self.queue.back_mut() else {
-            return Ok(None);
-        };
+        let Content::Open(builder) = &mut self.content else { return Ok(None) };
         let (len, capacity) = (builder.len(), builder.capacity());
         // Buffers double when they grow.
         let needed = len.saturating_add(record.most);
@@ -272,36 +286,23 @@ impl<C> Lane<C> {
             return Err(Refused::Full);
         }
         let Entry { timestamp, key, value, headers } = &record.entry;
-        // An error is a timestamp too far from the first one: a new batch takes it.
-        let appended =
-            builder.append_within(full_len, *timestamp, *key, *value, headers.clone()).ok().flatten();
-        Ok(appended.map(|index| Added {
+        let index = match builder.append_within(full_len, *timestamp, *key, *value, headers.clone()) {
+            Ok(Some(index)) => index,
+            Ok(None) => return Ok(None),
+            Err(error) if builder.record_count() == 0 => return Err(Refused::Build(error)),
+            // Its timestamp is too far from the first one: a new batch takes it.
+            Err(_) => return Ok(None),
+        };
+        let memory = builder.capacity().saturating_sub(capacity);
+        let added = Added {
             index,
             bytes: builder.len().saturating_sub(len),
-            memory: builder.capacity().saturating_sub(capacity),
+            memory,
             is_full: builder.len() >= full_len,
-        }))
-    }
-}
-
-impl<C> Batch<C> {
-    pub(super) fn open(order: Order, completion: C, builder: BatchBuilder, now: Instant) -> Batch<C> {
-        Batch {
-            order,
-            completion,
-            content: Content::Open(builder),
-            records: 0,
-            stamp: None,
-            ordinal: 0,
-            created: now,
-            newest: now,
-            not_before: now,
-            failures: 0,
-            attempts: 0,
-            sent: Sent::Never,
-            last_error: None,
-            charge: 0,
-        }
+        };
+        self.records = index.saturating_add(1);
+        self.charge = self.charge.saturating_add(memory);
+        Ok(Some(added))
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Lane<C> {
     pub(super) due: Option<(BrokerId, Instant)>,
     /// Under which time it is found when something of it is too old.
     pub(super) expiry: Option<Instant>,
-    /// The size of the last batch, which the next one is likely to get.
+    /// The size of the last batches, which the next one is likely to get.
     pub(super) usual_len: usize,
 }
 
@@ -63,6 +63,8 @@ pub(super) struct Batch<C> {
     pub(super) ordinal: u64,
     /// When its first record was appended: it lingers from then.
     pub(super) created: Instant,
+    /// When it takes no more records although it is open.
+    pub(super) open_until: Instant,
     /// When its last record was appended: `delivery.timeout.ms` counts from then, so that none of its records fails early.
     pub(super) newest: Instant,
     /// The pause before the next attempt ends.
@@ -76,6 +78,18 @@ pub(super) struct Batch<C> {
     pub(super) last_error: Option<Error>,
     /// What it takes of `buffer.memory`.
     pub(super) charge: usize,
+}
+
+/// A batch that was taken to be sent.
+pub(super) struct Taken {
+    pub(super) order: Order,
+    pub(super) content: Content,
+    pub(super) stamp: Stamp,
+    pub(super) created: Instant,
+    pub(super) records: i32,
+    pub(super) is_retry: bool,
+    /// Bytes of memory that it gave back.
+    pub(super) freed: usize,
 }
 
 /// The records of a batch.
@@ -102,8 +116,24 @@ impl Content {
         }
     }
 
+    /// Bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Content::Open(builder) => builder.capacity(),
+            other => other.len(),
+        }
+    }
+
+    /// Its buffer, unless somebody still reads it.
+    pub(super) fn into_buffer(self) -> Option<Vec<u8>> {
+        match self {
+            Content::Sealed(batch) => batch.into_buffer(),
+            _ => None,
+        }
+    }
+
     /// Closes an open batch. One without records is no batch; the batcher never leaves one behind.
-    pub(super) fn close(&mut self) {
+    fn close(&mut self) {
         *self = match std::mem::replace(self, Content::Away) {
             Content::Open(builder) => builder.close().map_or(Content::Away, Content::Closed),
             other => other,
@@ -112,6 +142,21 @@ impl Content {
 }
 
 impl<C> Batch<C> {
+    /// Takes no more records from now on, and gives back what it does not need of its buffer, when that is most of it: how
+    /// many bytes. Those to come learn its size.
+    fn close(&mut self, usual_len: &mut usize) -> usize {
+        let Content::Open(builder) = &mut self.content else { return 0 };
+        *usual_len = usual(*usual_len, builder.len());
+        let mut freed = 0;
+        if builder.len() < builder.capacity() / 2 {
+            builder.shrink();
+            freed = self.charge.saturating_sub(builder.capacity());
+            self.charge = self.charge.saturating_sub(freed);
+        }
+        self.content.close();
+        freed
+    }
+
     /// Whether it is too old for another attempt.
     pub(super) fn is_expired(&self, limits: &Limits, now: Instant) -> bool {
         now >= self.expiry(limits)
@@ -126,12 +171,16 @@ impl<C> Batch<C> {
     pub(super) fn last_start(&self, limits: &Limits) -> Instant {
         after(self.created, limits.delivery_timeout)
     }
+}
 
-    /// Whether it is open for so long that it takes no more records.
-    pub(super) fn is_stale(&self, limits: &Limits, now: Instant) -> bool {
-        let open_for = OPEN_AT_MOST.min(limits.delivery_timeout / OPEN_SHARE).max(limits.linger);
-        now.saturating_duration_since(self.created) > open_for
-    }
+/// The size to expect after a batch of `len` bytes: buffers that are a little too large cost less than those that grow.
+fn usual(before: usize, len: usize) -> usize {
+    len.max(before.saturating_sub(before / 4))
+}
+
+/// Until when a batch that is opened now takes records.
+pub(super) fn open_until(limits: &Limits, now: Instant) -> Instant {
+    after(now, OPEN_AT_MOST.min(limits.delivery_timeout / OPEN_SHARE).max(limits.linger))
 }
 
 impl<C> Lane<C> {
@@ -197,31 +246,34 @@ impl<C> Lane<C> {
         oldest.is_none_or(|oldest| self.numbered.saturating_sub(oldest) < window)
     }
 
+    /// Ends the open batch, if there is one. How many bytes of memory it gave back.
+    pub(super) fn close_last(&mut self) -> usize {
+        let Some(batch) = self.queue.back_mut() else { return 0 };
+        batch.close(&mut self.usual_len)
+    }
+
     /// Takes the front of the queue, numbered, for sending.
-    pub(super) fn take_front(
-        &mut self,
-        producer: &Producer,
-        limits: &Limits,
-    ) -> Option<(Order, Content, Stamp)> {
+    pub(super) fn take_front(&mut self, producer: &Producer, limits: &Limits) -> Option<Taken> {
         let head = self.queue.front()?;
         if !self.may_send(head, producer, limits) {
             return None;
         }
         let mut batch = self.queue.pop_front()?;
-        if let Content::Open(builder) = &batch.content {
-            self.usual_len = builder.len();
-        }
-        batch.content.close();
+        let freed = batch.close(&mut self.usual_len);
         if producer.idempotent && batch.stamp.is_none() {
             batch.stamp = self.sequences.number(producer, batch.records);
             batch.ordinal = self.numbered;
             self.numbered = self.numbered.wrapping_add(1);
         }
-        let taken = (
-            batch.order,
-            std::mem::replace(&mut batch.content, Content::Away),
-            batch.stamp.unwrap_or(Stamp::NONE),
-        );
+        let taken = Taken {
+            order: batch.order,
+            content: std::mem::replace(&mut batch.content, Content::Away),
+            stamp: batch.stamp.unwrap_or(Stamp::NONE),
+            created: batch.created,
+            records: batch.records,
+            is_retry: batch.attempts > 0,
+            freed,
+        };
         self.in_flight.push(batch);
         Some(taken)
     }

@@ -19,6 +19,7 @@
 //! written in that order as well); the bytes that are held stay below `buffer.memory`.
 
 mod append;
+mod buffers;
 mod judge;
 mod lane;
 mod place;
@@ -29,14 +30,15 @@ mod shipment;
 pub use append::{Appended, Entry, Refused};
 pub use sequences::{Identity, advance};
 pub use settle::{Completed, Finished, Receipt, Rejection};
-pub use shipment::{Answer, Shipment};
+pub use shipment::{Answer, Load, Shipment};
 
 use super::partitioner::Spread;
 use super::retry::{Backoff, Policy};
 use super::view::{self, View};
 use crate::messages::{BrokerId, ErrorCode, LeaderEpoch};
 use crate::wire::{Text, Uuid};
-use lane::{Lane, Order};
+use buffers::Buffers;
+use lane::{Lane, Order, Taken};
 use sequences::Producer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -97,7 +99,7 @@ impl Default for Limits {
 }
 
 /// What the records of one batch share to learn of its fate.
-pub trait Divide: Sized {
+pub trait Divide: Sized + Clone {
     /// The batch is divided because it is too large for the broker: records from index `at` on go on in a second batch,
     /// where their indexes start at 0 again. Returns what the two batches share.
     fn divide(self, at: i32) -> [Self; 2];
@@ -118,7 +120,8 @@ pub struct Batcher<C> {
     policy: Policy,
     producer: Producer,
     names: BTreeMap<Text, usize>,
-    ids: BTreeMap<Uuid, usize>,
+    /// The topic that was looked up last: most producers have few.
+    last_topic: usize,
     topics: Vec<Topic>,
     /// The view that the topics are of.
     view: View,
@@ -136,6 +139,8 @@ pub struct Batcher<C> {
     flush_below: u64,
     /// Bytes that batches take.
     held: usize,
+    /// What finished batches left.
+    buffers: Buffers,
     closed: bool,
 }
 
@@ -181,9 +186,8 @@ impl<C: Divide> Batcher<C> {
             // `retries` counts what may have reached a broker, so it is looked at here.
             policy: Policy { retries: u32::MAX, backoff: limits.backoff },
             producer: Producer { idempotent: limits.idempotent, ..Producer::default() },
-            limits: Limits { batch_size, ..limits },
             names: BTreeMap::new(),
-            ids: BTreeMap::new(),
+            last_topic: 0,
             topics: Vec::new(),
             view: View::default(),
             lanes: Vec::new(),
@@ -195,15 +199,23 @@ impl<C: Divide> Batcher<C> {
             next_serial: 0,
             flush_below: 0,
             held: 0,
+            buffers: Buffers::new(limits.buffer_memory),
             closed: false,
+            limits: Limits { batch_size, ..limits },
         }
     }
 
     /// The topic, if the view knows it; from then on [`update`](Self::update) keeps it fresh.
-    pub fn topic(&mut self, name: &Text, view: &View, now: Instant) -> Option<TopicRef> {
-        if let Some(&at) = self.names.get(name) {
+    pub fn topic(&mut self, name: &str, view: &View, now: Instant) -> Option<TopicRef> {
+        let is_last = |topic: &&mut Topic| *topic.label == *name;
+        if let Some(topic) = self.topics.get_mut(self.last_topic).filter(is_last) {
+            topic.last_use = now;
+            return topic.known.is_some().then_some(TopicRef(self.last_topic));
+        }
+        if let Some(&at) = self.names.get(name.as_bytes()) {
             let topic = self.topics.get_mut(at)?;
             topic.last_use = now;
+            self.last_topic = at;
             return topic.known.is_some().then_some(TopicRef(at));
         }
         let known = view.topic(name)?;
@@ -224,9 +236,9 @@ impl<C: Divide> Batcher<C> {
     }
 
     /// What is known of a topic, and its name.
-    pub fn known(&self, topic: TopicRef) -> Option<(&Arc<str>, &view::Topic)> {
+    pub fn known(&self, topic: TopicRef) -> Option<(&Arc<str>, &Arc<view::Topic>)> {
         let topic = self.topics.get(topic.0)?;
-        Some((&topic.label, topic.known.as_deref()?))
+        Some((&topic.label, topic.known.as_ref()?))
     }
 
     /// Takes over what a new view says of the topics in use: leaders, new partitions, topics that were made anew. Costs
@@ -349,6 +361,21 @@ impl<C: Divide> Batcher<C> {
         self.held
     }
 
+    /// `buffer.memory`.
+    pub fn buffer_memory(&self) -> usize {
+        self.limits.buffer_memory
+    }
+
+    /// Requests that are not answered.
+    pub fn requests_in_flight(&self) -> usize {
+        self.shipments.len()
+    }
+
+    /// Records that are queued or in flight.
+    pub fn records_pending(&self) -> usize {
+        self.records_before(Mark(u64::MAX))
+    }
+
     /// Whether nothing is queued or in flight.
     pub fn is_empty(&self) -> bool {
         self.unfinished.is_empty()
@@ -365,13 +392,14 @@ impl<C: Divide> Batcher<C> {
         let new_id = known.as_ref().map_or(Uuid::ZERO, |known| known.id);
         let is_recreated = !topic.id.is_zero() && !new_id.is_zero() && topic.id != new_id;
         if !new_id.is_zero() {
-            self.ids.remove(&topic.id);
-            self.ids.insert(new_id, at);
             topic.id = new_id;
         }
         let count = known.as_ref().map(|known| known.partition_count());
         let is_resized = topic.known.as_ref().map(|known| known.partition_count()) != count;
         topic.known = known;
+        if let Some(known) = &topic.known {
+            topic.spread.recheck(known.partition_count(), &known.available);
+        }
         let name = topic.name.clone();
         let lanes: Vec<usize> = topic.lanes.iter().copied().flatten().collect();
         for lane_at in lanes {
@@ -382,9 +410,9 @@ impl<C: Divide> Batcher<C> {
                 lane.queue.iter_mut().for_each(|batch| batch.not_before = batch.not_before.min(now));
             }
             lane.leader = leader;
-            if is_resized && let Some(open) = lane.queue.back_mut() {
+            if is_resized {
                 // No batch mixes keys that were placed by different counts.
-                open.content.close();
+                self.held = self.held.saturating_sub(lane.close_last());
             }
             if is_recreated && lane.sequences.is_used() {
                 lane.sequences.break_off(Order::FIRST);
@@ -410,7 +438,8 @@ impl<C: Divide> Batcher<C> {
         let taken = lane.take_front(&self.producer, &self.limits);
         let (partition, topic) = (lane.partition, lane.topic);
         self.schedule(at);
-        let (order, content, stamp) = taken?;
+        let Taken { order, content, stamp, created, records, is_retry, freed } = taken?;
+        self.held = self.held.saturating_sub(freed);
         let topic = self.topics.get(topic)?;
         Some(shipment::Item {
             lane: at,
@@ -421,6 +450,9 @@ impl<C: Divide> Batcher<C> {
             content,
             stamp,
             until,
+            created,
+            records,
+            is_retry,
         })
     }
 

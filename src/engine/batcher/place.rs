@@ -3,6 +3,9 @@
 use super::lane::{Content, Lane};
 use super::{Batcher, Divide, TopicRef, after};
 use crate::engine::partitioner::{Choice, Ground, Load, Unplaced};
+use crate::engine::view;
+use crate::messages::BrokerId;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +18,10 @@ impl<C: Divide> Batcher<C> {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Option<i32> {
+        let yard = Yard { batcher: self, topic, now };
+        if let Some(partition) = self.topics.get(topic.0)?.spread.stay(choice, &yard) {
+            return Some(partition);
+        }
         let entry = self.topics.get_mut(topic.0)?;
         let known = Arc::clone(entry.known.as_ref()?);
         let mut spread = std::mem::take(&mut entry.spread);
@@ -35,18 +42,30 @@ struct Yard<'a, C> {
 }
 
 impl<C> Yard<'_, C> {
+    /// What waits for the partition, in sticky shares. Java counts batches, which do not grow beyond theirs.
+    fn shares_queued(&self, partition: i32) -> u32 {
+        let queue = self.lane(partition).into_iter().flat_map(|lane| &lane.queue);
+        let bytes: usize = queue.map(|batch| batch.content.len()).sum();
+        let shares = bytes.checked_div(self.batcher.limits.sticky_bytes).unwrap_or_default();
+        u32::try_from(shares).unwrap_or(u32::MAX)
+    }
+
     fn lane(&self, partition: i32) -> Option<&Lane<C>> {
         let topic = self.batcher.topics.get(self.topic.0)?;
         let lane = (*topic.lanes.get(usize::try_from(partition).ok()?)?)?;
         self.batcher.lanes.get(lane)
     }
 
-    /// Whether the broker has not taken what was due for too long.
-    fn is_stalled(&self, lane: &Lane<C>) -> bool {
-        let outlet = lane.leader.and_then(|(broker, _)| self.batcher.outlets.get(&broker));
-        let waiting = outlet.and_then(|outlet| outlet.due.first());
-        let timeout = self.batcher.limits.availability_timeout;
-        waiting.zip(timeout).is_some_and(|((since, _), timeout)| after(*since, timeout) <= self.now)
+    /// The brokers that have not taken a batch of the topic for too long, whatever kept them: silence, or no connection.
+    fn stalled(&self, topic: &view::Topic) -> BTreeSet<BrokerId> {
+        let limits = &self.batcher.limits;
+        let Some(timeout) = limits.availability_timeout else { return BTreeSet::new() };
+        let lanes = topic.available.iter().filter_map(|partition| self.lane(*partition));
+        let is_late = |lane: &&Lane<C>| {
+            let head = lane.queue.front();
+            head.is_some_and(|head| after(after(head.created, limits.linger), timeout) <= self.now)
+        };
+        lanes.filter(is_late).filter_map(|lane| Some(lane.leader?.0)).collect()
     }
 }
 
@@ -63,12 +82,12 @@ impl<C> Ground for Yard<'_, C> {
     fn load(&self) -> Load {
         let topic = self.batcher.topics.get(self.topic.0).and_then(|topic| topic.known.as_ref());
         let Some(topic) = topic.filter(|_| self.batcher.limits.adaptive) else { return Load::default() };
+        let stalled = self.stalled(topic);
         let mut queues = Vec::with_capacity(topic.available.len());
         for partition in &topic.available {
-            let lane = self.lane(*partition);
-            if !lane.is_some_and(|lane| self.is_stalled(lane)) {
-                let queued = lane.map_or(0, |lane| lane.queue.len());
-                queues.push((*partition, u32::try_from(queued).unwrap_or(u32::MAX)));
+            let leader = topic.partition(*partition).map(|known| known.leader);
+            if leader.is_none_or(|leader| !stalled.contains(&leader)) {
+                queues.push((*partition, self.shares_queued(*partition)));
             }
         }
         Load::of_queues(&queues)

@@ -8,7 +8,7 @@ use crate::engine::view::Hint;
 use crate::error::{Error, ErrorKind, Sent};
 use crate::messages::{BrokerId, ErrorCode, NodeEndpoint, ProducePartitionResponse, ProduceResponse};
 use crate::records::{Compression, Compressor};
-use crate::wire::Text;
+use crate::wire::{Text, Uuid};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -23,6 +23,8 @@ pub struct Completed<C> {
     pub hints: Vec<Hint>,
     /// Where the brokers of the hints are.
     pub endpoints: Vec<NodeEndpoint>,
+    /// How many batches were halved because the broker found them too large.
+    pub splits: u64,
 }
 
 /// A batch whose fate is known.
@@ -70,15 +72,20 @@ impl<C: Divide> Batcher<C> {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Completed<C> {
-        let mut done =
-            Completed { finished: Vec::new(), refresh: false, hints: Vec::new(), endpoints: Vec::new() };
+        let mut done = Completed {
+            finished: Vec::new(),
+            refresh: false,
+            hints: Vec::new(),
+            endpoints: Vec::new(),
+            splits: 0,
+        };
         if self.shipments.remove(&shipment.id).is_some() {
             self.release(shipment.broker);
         }
         let mut answers = BTreeMap::new();
         let fallback = match answer {
             Answer::Response(response) => {
-                answers = self.by_lane(&shipment, response, &mut done);
+                answers = by_lane(&shipment, response, &mut done);
                 // An answer that leaves a partition out acknowledges nothing of it.
                 Some(
                     Error::new(ErrorKind::Protocol, "find the partition in the answer to a Produce request")
@@ -99,7 +106,13 @@ impl<C: Divide> Batcher<C> {
                 (None, Some(error)) => self.judge(&mut batch, place(error.clone()), now, rng, &mut done),
                 (None, None) => Fate::Written(Receipt { base_offset: None, append_time_ms: None }),
             };
+            let fate = match fate {
+                // Another broker leads now: it owes no pause for what this one did.
+                Fate::Again(_) if self.has_moved(item.lane, shipment.broker) => Fate::Again(now),
+                other => other,
+            };
             batch.content = item.content;
+            done.splits = done.splits.saturating_add(u64::from(matches!(fate, Fate::Split)));
             self.settle(item.lane, batch, fate, now, &mut done.finished);
         }
         done
@@ -160,34 +173,9 @@ impl<C: Divide> Batcher<C> {
         }
     }
 
-    /// What an answer says of the partitions that were asked for, and of leaders. What it says of others is not heard.
-    fn by_lane(
-        &self,
-        shipment: &Shipment,
-        response: ProduceResponse,
-        done: &mut Completed<C>,
-    ) -> BTreeMap<(usize, i32), ProducePartitionResponse> {
-        done.endpoints = response.node_endpoints;
-        let asked: BTreeMap<(usize, i32), &Item> = shipment
-            .items
-            .iter()
-            .filter_map(|item| Some(((self.lanes.get(item.lane)?.topic, item.partition), item)))
-            .collect();
-        let mut answers = BTreeMap::new();
-        for topic in response.responses {
-            // From version 13 on topics have ids instead of names.
-            let by_id = self.ids.get(&topic.topic_id).filter(|_| !topic.topic_id.is_zero());
-            let Some(at) = by_id.or_else(|| self.names.get(&topic.name)).copied() else { continue };
-            for partition in topic.partition_responses {
-                let Some(item) = asked.get(&(at, partition.index)) else { continue };
-                if !partition.current_leader.leader_id.is_none() {
-                    let leader = partition.current_leader.clone();
-                    done.hints.push(Hint { topic: item.topic.clone(), partition: item.partition, leader });
-                }
-                answers.insert((item.lane, partition.index), partition);
-            }
-        }
-        answers
+    fn has_moved(&self, lane: usize, from: BrokerId) -> bool {
+        let leader = self.lanes.get(lane).and_then(|lane| lane.leader);
+        leader.is_some_and(|(broker, _)| broker != from)
     }
 
     fn settle(
@@ -254,6 +242,7 @@ impl<C: Divide> Batcher<C> {
             stamp,
             ordinal,
             created,
+            open_until,
             newest,
             failures,
             attempts,
@@ -289,6 +278,7 @@ impl<C: Divide> Batcher<C> {
                 stamp,
                 ordinal,
                 created,
+                open_until,
                 newest,
                 not_before: now,
                 failures,
@@ -357,6 +347,9 @@ impl<C: Divide> Batcher<C> {
         finished: &mut Vec<Finished<C>>,
     ) {
         self.held = self.held.saturating_sub(batch.charge);
+        if let Some(buffer) = batch.content.into_buffer() {
+            self.buffers.give(buffer);
+        }
         if let Some(parts) = self.unfinished.get_mut(&batch.order.serial) {
             *parts = parts.saturating_sub(1);
             if *parts == 0 {
@@ -374,6 +367,39 @@ impl<C: Divide> Batcher<C> {
             result,
         });
     }
+}
+
+/// What an answer says of the partitions that were asked for, and of leaders. What it says of others is not heard.
+fn by_lane<C>(
+    shipment: &Shipment,
+    response: ProduceResponse,
+    done: &mut Completed<C>,
+) -> BTreeMap<(usize, i32), ProducePartitionResponse> {
+    done.endpoints = response.node_endpoints;
+    // Names and ids as they were when the request was sent: the topic may have been made anew meanwhile.
+    let items = || shipment.items.iter();
+    let by_name: BTreeMap<(&Text, i32), &Item> =
+        items().map(|item| ((&item.topic, item.partition), item)).collect();
+    let by_id: BTreeMap<(Uuid, i32), &Item> = items()
+        .filter(|item| !item.topic_id.is_zero())
+        .map(|item| ((item.topic_id, item.partition), item))
+        .collect();
+    let mut answers = BTreeMap::new();
+    for topic in response.responses {
+        for partition in topic.partition_responses {
+            // From version 13 on topics have ids instead of names.
+            let item = by_id
+                .get(&(topic.topic_id, partition.index))
+                .or_else(|| by_name.get(&(&topic.name, partition.index)));
+            let Some(item) = item else { continue };
+            if !partition.current_leader.leader_id.is_none() {
+                let leader = partition.current_leader.clone();
+                done.hints.push(Hint { topic: item.topic.clone(), partition: item.partition, leader });
+            }
+            answers.insert((item.lane, partition.index), partition);
+        }
+    }
+    answers
 }
 
 impl Rejection {

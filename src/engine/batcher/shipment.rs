@@ -34,6 +34,27 @@ pub(super) struct Item {
     pub(super) stamp: Stamp,
     /// When it may not be sent any more.
     pub(super) until: Instant,
+    /// When its first record was appended.
+    pub(super) created: Instant,
+    pub(super) records: i32,
+    /// Whether it may have been sent before.
+    pub(super) is_retry: bool,
+}
+
+/// What is worth counting of a batch in a shipment.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Load {
+    /// When its first record was appended.
+    pub created: Instant,
+    /// How many records it has.
+    pub records: u64,
+    /// Whether it may have been sent before.
+    pub is_retry: bool,
+    /// Bytes as they are sent.
+    pub bytes: usize,
+    /// Bytes before compression.
+    pub uncompressed_bytes: usize,
 }
 
 /// What became of a shipment's request.
@@ -56,6 +77,17 @@ impl Shipment {
     /// The broker that leads all its partitions.
     pub fn broker(&self) -> BrokerId {
         self.broker
+    }
+
+    /// The batches, to be counted.
+    pub fn batches(&self) -> impl Iterator<Item = Load> {
+        self.items.iter().map(|item| Load {
+            created: item.created,
+            records: u64::from(item.records.unsigned_abs()),
+            is_retry: item.is_retry,
+            bytes: item.content.len(),
+            uncompressed_bytes: item.sealed().map_or(item.content.len(), SealedBatch::uncompressed_len),
+        })
     }
 
     /// How many batches there are, one a partition.

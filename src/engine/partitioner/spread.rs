@@ -26,6 +26,19 @@ pub trait Ground {
 }
 
 impl Spread {
+    /// The sticky partition, when that is what was chosen and its share is not used up: nothing else needs to be looked at.
+    /// Good as long as [`recheck`](Self::recheck) is called whenever the topic changes.
+    #[inline]
+    pub fn stay(&self, choice: Choice, ground: &impl Ground) -> Option<i32> {
+        let sticky = self.sticky.filter(|sticky| choice == Choice::Sticky && !sticky.is_over(ground))?;
+        Some(sticky.partition)
+    }
+
+    /// Leaves the sticky partition if it is gone or without a leader now.
+    pub fn recheck(&mut self, partitions: i32, available: &[i32]) {
+        self.sticky = self.sticky.filter(|sticky| is_good(sticky.partition, partitions, available));
+    }
+
     /// The partition for what a partitioner chose; `None` when the topic has no such partition, or none at all.
     pub fn place(
         &mut self,
@@ -46,7 +59,10 @@ impl Spread {
                 nth(record, turn)
             }
             Choice::Sticky => match self.sticky {
-                Some(sticky) if is_good(sticky.partition, record) && !sticky.is_over(ground) => {
+                Some(sticky)
+                    if is_good(sticky.partition, record.partitions, record.available)
+                        && !sticky.is_over(ground) =>
+                {
                     Some(sticky.partition)
                 }
                 _ => {
@@ -104,13 +120,12 @@ impl Load {
         let lot = rng.u64(..total);
         let index = self.sums.partition_point(|(sum, _)| *sum <= lot);
         let (_, partition) = *self.sums.get(index)?;
-        is_good(partition, record).then_some(partition)
+        is_good(partition, record.partitions, record.available).then_some(partition)
     }
 }
 
 /// Whether the partition exists and has a leader (or none has).
-fn is_good(partition: i32, record: &Unplaced<'_>) -> bool {
-    let Unplaced { partitions, available, .. } = *record;
+fn is_good(partition: i32, partitions: i32, available: &[i32]) -> bool {
     let all_available = usize::try_from(partitions) == Ok(available.len());
     (0..partitions).contains(&partition)
         && (all_available || available.is_empty() || available.binary_search(&partition).is_ok())

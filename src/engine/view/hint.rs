@@ -40,6 +40,16 @@ impl View {
         taken
     }
 
+    /// Whether nothing more need be asked because of a hint: it was taken over, or what is known is newer.
+    pub fn is_abreast_of(&self, hint: &Hint) -> bool {
+        let CurrentLeader { leader_id, leader_epoch } = hint.leader;
+        let known = self.topic(&hint.topic).and_then(|topic| topic.partition(hint.partition));
+        known.is_some_and(|known| {
+            known.leader_epoch > leader_epoch
+                || known.leader_epoch == leader_epoch && known.leader == leader_id
+        })
+    }
+
     /// Whether the hint's leader epoch is above the one that is known.
     fn is_news(&self, hint: &Hint) -> bool {
         let CurrentLeader { leader_id, leader_epoch } = hint.leader;

@@ -205,14 +205,15 @@ pub(super) fn concerns_one_record(error: &Error) -> bool {
 }
 
 fn as_text(at: &Delivered) -> String {
-    let Delivered { topic, partition, timestamp_ms, .. } = at;
+    let Delivered { partition, timestamp_ms, .. } = at;
+    let topic = at.topic();
     let offset = known_offset(at).map_or("unknown".to_owned(), |offset| offset.to_string());
     format!("{topic}, partition {partition}, offset {offset}, timestamp {timestamp_ms}\n")
 }
 
 fn as_json(at: &Delivered) -> String {
     let mut line = serde_json::json!({
-        "topic": &*at.topic,
+        "topic": at.topic(),
         "partition": at.partition,
         "offset": known_offset(at),
         "timestamp": at.timestamp_ms,

@@ -47,7 +47,7 @@ impl Bench {
         let now = crate::task::now();
         let view = view(ID, &[(0, 1), (1, 1), (0, 1), (1, 1)]);
         let mut batcher = Batcher::new(limits);
-        let topic = batcher.topic(&TOPIC.into(), &view, now).unwrap();
+        let topic = batcher.topic(TOPIC, &view, now).unwrap();
         if batcher.needs_identity() {
             batcher.set_identity(Identity { id: ProducerId(9), epoch: ProducerEpoch(0) });
         }
@@ -77,8 +77,8 @@ impl Bench {
             headers: [] as [Header<'_>; 0],
         };
         let next = Tag { batch: self.batches, first: 0 };
-        let appended = self.batcher.append(self.topic, partition, entry, self.now, |_| next)?;
-        let (tag, index, wake) = (*appended.completion, appended.index, appended.wake);
+        let appended = self.batcher.append(self.topic, partition, entry, self.now, |_| (next, self.now))?;
+        let (tag, index, wake) = (appended.completion, appended.index, appended.wake);
         self.batches += usize::from(tag == next);
         self.sent.insert((tag.batch, tag.first + index), value.to_owned());
         Ok(wake)

@@ -242,7 +242,7 @@ fn nothing_is_sent_before_the_producer_id_is_there() {
     let view = view(ID, &[(0, 1)]);
     let mut bench = Bench::new(Limits { idempotent: false, ..limits() });
     bench.batcher = Batcher::new(Limits { linger: Duration::ZERO, ..limits() });
-    bench.topic = bench.batcher.topic(&TOPIC.into(), &view, bench.now).unwrap();
+    bench.topic = bench.batcher.topic(TOPIC, &view, bench.now).unwrap();
     assert!(bench.batcher.needs_identity());
     assert!(bench.send(0, "a").unwrap(), "somebody has to ask for it");
     assert!(bench.batcher.ready(bench.now).is_empty());
@@ -372,7 +372,7 @@ fn headers_and_timestamps_far_apart_are_no_hindrance() {
     for (timestamp, index) in [(i64::MIN, 0), (i64::MAX, 0), (0, 1)] {
         let entry = Entry { timestamp, key: Some(b"key"), value: None, headers: [header, header] };
         let tag = super::bench::Tag { batch: 0, first: 0 };
-        let appended = bench.batcher.append(bench.topic, 0, entry, bench.now, |_| tag).unwrap();
+        let appended = bench.batcher.append(bench.topic, 0, entry, bench.now, |_| (tag, bench.now)).unwrap();
         assert_eq!(appended.index, index);
     }
 }

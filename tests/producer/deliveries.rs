@@ -1,0 +1,225 @@
+//! Deliveries, callbacks, flush and close.
+
+use crate::{MS, SECOND, TOPIC, World, simulated};
+use ottla::broker::{ApiKey, Fate, Fault};
+use ottla::{Delivered, ErrorKind, Record, Result};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use tokio::time::Instant;
+
+/// A callback, and where its outcome comes out.
+fn callback() -> (impl FnOnce(Result<Delivered>) + Send, Receiver<Result<Delivered>>) {
+    let (to, from) = channel();
+    (move |outcome| to.send(outcome).unwrap(), from)
+}
+
+#[test]
+fn a_callback_is_called_once_with_the_outcome_before_and_after_it_is_known() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[]);
+        let (early, told_early) = callback();
+        let (late, told_late) = callback();
+        producer.send(Record::to(TOPIC).partition(1).value("a")).await.unwrap().then(early);
+        let delivery = producer.send(Record::to(TOPIC).partition(1).value("b")).await.unwrap();
+        assert!(told_early.try_recv().is_err(), "nothing is known yet");
+        producer.flush().await.unwrap();
+        let at = told_early.try_recv().unwrap().unwrap();
+        assert_eq!((at.topic(), at.partition, at.offset), (TOPIC, 1, 0));
+        delivery.then(late);
+        assert_eq!(told_late.try_recv().unwrap().unwrap().offset, 1);
+        assert!(
+            told_early.recv().is_err() && told_late.recv().is_err(),
+            "no second call, and the callbacks are gone"
+        );
+    });
+}
+
+#[test]
+fn a_callback_may_panic_or_send_and_the_others_are_called() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[]);
+        let (last, told) = callback();
+        producer.send(Record::to(TOPIC).partition(0).value("a")).await.unwrap().then(|_| panic!("a test's"));
+        let again = producer.clone();
+        producer.send(Record::to(TOPIC).partition(0).value("b")).await.unwrap().then(move |outcome| {
+            let _sent =
+                again.try_send(Record::to(TOPIC).partition(0).value(format!("after {outcome:?}"))).unwrap();
+        });
+        producer.send(Record::to(TOPIC).partition(0).value("c")).await.unwrap().then(last);
+        producer.flush().await.unwrap();
+        assert_eq!(told.try_recv().unwrap().unwrap().offset, 2);
+        producer.flush().await.unwrap();
+        assert_eq!(world.values(TOPIC, 0).len(), 4, "what the callback sent is there");
+    });
+}
+
+/// The broker finds batches of more than 200 bytes too large: they are halved until they fit, and every record's callback
+/// and delivery hears of its own offset.
+#[test]
+fn callbacks_and_deliveries_follow_their_records_through_a_split() {
+    simulated(|world: World| async move {
+        world
+            .cluster
+            .create_topic_as(&ottla::broker::TopicSpec::new("small").setting("max.message.bytes", "200"))
+            .unwrap();
+        let producer = world.producer(&[("linger.ms", "50")]);
+        let told = Arc::<Mutex<Vec<(usize, i64)>>>::default();
+        let mut deliveries = Vec::new();
+        for n in 0..40 {
+            let record = || Record::to("small").value(format!("{n:020}"));
+            let delivery = producer.send(record()).await.unwrap();
+            if n % 2 == 0 {
+                let told = Arc::clone(&told);
+                delivery.then(move |outcome| told.lock().unwrap().push((n, outcome.unwrap().offset)));
+            } else {
+                deliveries.push((n, tokio::spawn(delivery)));
+            }
+        }
+        for (n, delivery) in deliveries {
+            let offset = delivery.await.unwrap().unwrap().offset;
+            told.lock().unwrap().push((n, offset));
+        }
+        producer.flush().await.unwrap();
+        let mut told = told.lock().unwrap().clone();
+        told.sort_unstable();
+        assert_eq!(told, (0..40).map(|n| (n, n as i64)).collect::<Vec<_>>());
+        assert!(producer.metrics().batch_split_total >= 3, "{:?}", producer.metrics());
+    });
+}
+
+/// Who sees that a flush is done finds each outcome, without waiting once more.
+#[test]
+fn outcomes_are_there_when_a_flush_is_done() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let broker = ottla::broker::Broker::builder().start().await.unwrap();
+        broker.create_topic(TOPIC, 4).unwrap();
+        let client =
+            ottla::Client::builder().bootstrap(format!("127.0.0.1:{}", broker.port())).build().unwrap();
+        let producer = client.producer().set("linger.ms", "0").build().unwrap();
+        for round in 0..300 {
+            let deliveries: Vec<_> = (0..4).map(|n| Record::to(TOPIC).partition(n).value("v")).collect();
+            let mut waiting = Vec::new();
+            for record in deliveries {
+                waiting.push(producer.send(record).await.unwrap());
+            }
+            producer.flush().await.unwrap();
+            for delivery in &waiting {
+                assert!(delivery.outcome().expect("known").is_ok(), "round {round}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_flush_obeys_its_deadline_and_says_how_many_are_left() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[]);
+        producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
+        let fault = world.lose_requests();
+        let mut waiting = Vec::new();
+        for n in 0..7 {
+            waiting.push(producer.send(Record::to(TOPIC).value(n.to_string())).await.unwrap());
+        }
+        let began = Instant::now();
+        let error = producer.flush_within(3 * SECOND).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Undelivered { records: 7 }, "{error}");
+        assert!((3 * SECOND..3 * SECOND + 20 * MS).contains(&began.elapsed()), "{:?}", began.elapsed());
+        world.cluster.remove_fault(fault);
+        producer.flush_within(60 * SECOND).await.unwrap();
+        for delivery in waiting {
+            delivery.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_close_says_how_many_were_given_up_and_ends_those_who_wait_for_room() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[("buffer.memory", "40000"), ("batch.size", "10000")]);
+        producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
+        let _lost = world.lose_requests();
+        let mut queued = 0;
+        while producer.try_send(Record::to(TOPIC).value([b'x'; 1_000])).is_ok() {
+            queued += 1;
+        }
+        let waiting = tokio::spawn({
+            let producer = producer.clone();
+            async move { producer.send(Record::to(TOPIC).value([b'x'; 9_000])).await }
+        });
+        tokio::time::sleep(SECOND).await;
+        let error = producer.close(SECOND).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Undelivered { records: queued }, "{error}");
+        assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    });
+}
+
+#[test]
+fn a_delivery_that_was_ready_is_ready_once() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[]);
+        let mut delivery = producer.send(Record::to(TOPIC).value("v")).await.unwrap();
+        assert!((&mut delivery).await.is_ok());
+        assert!(delivery.outcome().is_none());
+        assert_eq!((&mut delivery).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    });
+}
+
+/// 300 requests at once to a broker that answers slowly: without idempotence Java and librdkafka let that be.
+#[test]
+fn as_many_requests_are_in_flight_as_the_settings_let() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[
+            ("enable.idempotence", "false"),
+            ("max.in.flight.requests.per.connection", "1000"),
+            ("linger.ms", "0"),
+        ]);
+        producer.send(Record::to(TOPIC).partition(0).value("first")).await.unwrap().await.unwrap();
+        world.cluster.add_fault(Fault::new(Fate::DelayAnswer(SECOND)).api(ApiKey::PRODUCE).times(1));
+        let mut waiting = Vec::new();
+        for n in 0..300 {
+            waiting.push(producer.send(Record::to(TOPIC).partition(0).value(n.to_string())).await.unwrap());
+            tokio::time::sleep(MS / 10).await;
+        }
+        for delivery in waiting {
+            delivery.await.unwrap();
+        }
+        assert_eq!(world.values(TOPIC, 0).len(), 301);
+    });
+}
+
+/// The topic is made anew while a request is on its way: the answer names the old id, and is understood.
+#[test]
+fn an_answer_under_the_topic_s_old_id_is_understood() {
+    simulated(|world: World| async move {
+        let producer = world.attentive_client().producer().set("linger.ms", "0").build().unwrap();
+        producer.send(Record::to(TOPIC).partition(0).value("first")).await.unwrap().await.unwrap();
+        let slow = Fault::new(Fate::DelayAnswer(2 * SECOND)).api(ApiKey::PRODUCE).times(1);
+        world.cluster.add_fault(slow);
+        let delivery = producer.send(Record::to(TOPIC).partition(0).value("old")).await.unwrap();
+        tokio::time::sleep(100 * MS).await;
+        world.cluster.recreate_topic(TOPIC).unwrap();
+        let began = Instant::now();
+        assert_eq!(delivery.await.unwrap().offset, 1);
+        assert!(began.elapsed() < 3 * SECOND, "{:?}", began.elapsed());
+        assert_eq!(
+            world.values(TOPIC, 0),
+            Vec::<String>::new(),
+            "it was written before the topic was made anew"
+        );
+    });
+}
+
+#[test]
+fn a_timestamp_before_1970_is_refused_before_it_spoils_a_batch() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[]);
+        let good = producer.send(Record::to(TOPIC).partition(0).timestamp_ms(0).value("1970")).await.unwrap();
+        for before in [-1, i64::MIN] {
+            let record = Record::to(TOPIC).partition(0).timestamp_ms(before).value("x");
+            let error = producer.send(record).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        }
+        assert_eq!(good.await.unwrap().timestamp_ms, 0);
+    });
+}

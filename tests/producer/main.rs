@@ -1,0 +1,87 @@
+//! The producer as a program sees it, against embedded brokers on simulated time: [`deliveries`](mod@deliveries),
+//! [`room`](mod@room) in the buffer, [`placing`](mod@placing) and what it [`tells`](mod@tells) of itself.
+//!
+//! What becomes of records under faults is in `tests/sim` and `tests/scenarios`; rules for each error code are with the batcher.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod deliveries;
+mod placing;
+mod room;
+mod tells;
+
+use ottla::broker::{ApiKey, Cluster, Fate, Fault, FaultId};
+use ottla::net::mem::{Faults, MemNet, Way};
+use ottla::{Client, ClientBuilder, Producer, ProducerBuilder};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+const TOPIC: &str = "orders";
+
+/// A broker with a topic of two partitions, and a client; a round trip takes two milliseconds.
+#[derive(Debug)]
+pub struct World {
+    net: MemNet,
+    pub cluster: Cluster,
+    pub client: Client,
+}
+
+impl World {
+    /// A client of the cluster that asks for metadata ten times a second.
+    pub fn attentive_client(&self) -> Client {
+        client(&self.net, &self.cluster).set("metadata.max.age.ms", "100").build().unwrap()
+    }
+
+    /// Sets a producer up.
+    pub fn producer(&self, settings: &[(&str, &str)]) -> Producer {
+        self.builder(settings).build().unwrap()
+    }
+
+    pub fn builder(&self, settings: &[(&str, &str)]) -> ProducerBuilder {
+        settings.iter().fold(self.client.producer(), |builder, (key, value)| builder.set(key, *value))
+    }
+
+    /// From now on Produce requests are lost, until the fault is removed.
+    pub fn lose_requests(&self) -> FaultId {
+        self.cluster.add_fault(Fault::new(Fate::LoseRequest).api(ApiKey::PRODUCE))
+    }
+
+    /// What lies in a partition, values as text.
+    pub fn values(&self, topic: &str, partition: i32) -> Vec<String> {
+        let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap().to_vec()).unwrap();
+        let records = self.cluster.records(topic, partition);
+        records.iter().map(|record| text(record.value.as_deref())).collect()
+    }
+}
+
+/// Plays `test` on simulated time.
+pub fn simulated<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+    let _simulation = ottla::task::simulate(7);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.unwrap().block_on(async {
+        let net = MemNet::new(1);
+        let way = Way { latency: MS, ..Default::default() };
+        let cluster = Cluster::builder().brokers(1).listen_in_memory(&net).seed(1).start().await.unwrap();
+        cluster.create_topic(TOPIC, 2).unwrap();
+        let address = cluster.bootstrap_servers();
+        let (host, port) = address.split_once(':').unwrap();
+        let faults = Faults { to_server: way.clone(), to_client: way, ..Default::default() };
+        net.set_faults(host, port.parse().unwrap(), faults);
+        let client = client(&net, &cluster).build().unwrap();
+        test(World { net, cluster, client }).await;
+    });
+}
+
+fn client(net: &MemNet, cluster: &Cluster) -> ClientBuilder {
+    Client::builder().bootstrap(cluster.bootstrap_servers()).dial(Arc::new(net.dialer()))
+}

@@ -1,0 +1,137 @@
+//! Room in the buffer, and who gets it.
+
+use crate::{MS, SECOND, TOPIC, World, simulated};
+use ottla::{ErrorKind, Producer, Record};
+use tokio::time::Instant;
+
+/// A large record that waits is not overtaken for ever by small ones for which there would be room.
+#[test]
+fn who_waits_for_room_gets_it_in_turn() {
+    simulated(|world: World| async move {
+        let producer =
+            world.producer(&[("buffer.memory", "40000"), ("batch.size", "10000"), ("linger.ms", "0")]);
+        producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
+        let small = {
+            let producer = producer.clone();
+            tokio::spawn(async move {
+                loop {
+                    drop(producer.send(Record::to(TOPIC).value([b's'; 500])).await);
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let others: Vec<_> = (0..3)
+            .map(|_| {
+                let producer = producer.clone();
+                tokio::spawn(async move {
+                    loop {
+                        drop(producer.send(Record::to(TOPIC).value([b's'; 700])).await);
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(100 * MS).await;
+        let began = Instant::now();
+        let large = producer.send(Record::to(TOPIC).value(vec![b'l'; 30_000])).await.unwrap();
+        assert!(began.elapsed() < 100 * MS, "{:?}", began.elapsed());
+        small.abort();
+        others.iter().for_each(|other| other.abort());
+        large.await.unwrap();
+    });
+}
+
+/// Fills the buffer, until there is no room even after batches have ended and given back what they did not need.
+async fn fill(producer: &Producer) {
+    let mut refused = 0;
+    while refused < 3 {
+        match producer.try_send(Record::to(TOPIC).value([b'x'; 1_000])) {
+            Ok(_) => refused = 0,
+            Err(_) => {
+                refused += 1;
+                tokio::time::sleep(MS).await;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_send_that_is_given_up_leaves_its_place_to_the_next() {
+    simulated(|world: World| async move {
+        let producer =
+            world.producer(&[("buffer.memory", "20000"), ("batch.size", "5000"), ("max.block.ms", "60000")]);
+        producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
+        let lost = world.lose_requests();
+        fill(&producer).await;
+        let waiting = |size: usize| {
+            let producer = producer.clone();
+            tokio::spawn(
+                async move { producer.send(Record::to(TOPIC).value(vec![b'y'; size])).await.map(drop) },
+            )
+        };
+        let (first, second) = (waiting(9_000), waiting(1_000));
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(producer.metrics().waiting_sends, 2);
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        world.cluster.remove_fault(lost);
+        second.await.unwrap().unwrap();
+        producer.flush().await.unwrap();
+        assert_eq!(producer.metrics().waiting_sends, 0);
+        assert_eq!(producer.metrics().buffer_available_bytes, 20_000, "everything was given back");
+    });
+}
+
+/// `max.block.ms` is one time for all that `send` waits for; nobody waits for longer.
+#[test]
+fn waiting_for_room_ends_with_max_block_ms() {
+    simulated(|world: World| async move {
+        let producer =
+            world.producer(&[("buffer.memory", "20000"), ("batch.size", "5000"), ("max.block.ms", "700")]);
+        producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
+        let _lost = world.lose_requests();
+        fill(&producer).await;
+        let began = Instant::now();
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let producer = producer.clone();
+                tokio::spawn(
+                    async move { producer.send(Record::to(TOPIC).value([b'y'; 1_000])).await.map(drop) },
+                )
+            })
+            .collect();
+        for waiting in waiting {
+            let error = waiting.await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+            assert!(!error.is_possibly_written());
+            assert!(error.to_string().contains("buffer.memory"), "{error}");
+        }
+        assert!((700 * MS..760 * MS).contains(&began.elapsed()), "{:?}", began.elapsed());
+        let error = producer.try_send(Record::to(TOPIC).value([b'z'; 1_000])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::QueueFull);
+    });
+}
+
+/// Batches that ended half full in an outage do not take what they do not need: nearly all of the buffer holds records.
+#[test]
+fn in_an_outage_the_buffer_is_filled_with_records_and_not_with_air() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[("buffer.memory", "4000000"), ("linger.ms", "5")]);
+        // Large batches, so that large ones are expected.
+        for _ in 0..20 {
+            for _ in 0..900 {
+                drop(producer.send(Record::to(TOPIC).partition(0).value([b'x'; 1_000])).await.unwrap());
+            }
+            producer.flush().await.unwrap();
+        }
+        let _lost = world.lose_requests();
+        let mut bytes = 0;
+        // Slowly: a batch ends after a second, whether it is full or not.
+        for _ in 0..600 {
+            let sent = producer.try_send(Record::to(TOPIC).partition(0).value([b'x'; 10_000]));
+            bytes += if sent.is_ok() { 10_000 } else { 0 };
+            tokio::time::sleep(50 * MS).await;
+        }
+        assert!(bytes > 2_800_000, "{bytes} bytes of records");
+    });
+}
