@@ -15,7 +15,7 @@ compare run [OPTIONS]    prints a Markdown table; what it is doing goes to stand
   --clients A,B          only these
   --rounds N             5 unless told
   --scale F              records and seconds of each run, times F
-  --quick                3 rounds, scale 0.3
+  --quick                2 rounds, scale 0.3
   --list                 the cases
 Both cores that it uses are to be idle. Failures of a client are told and leave its cell empty.";
 
@@ -81,7 +81,7 @@ fn parse(words: &[&str]) -> Options {
             "--clients" => options.clients = Some(list(value(), &programs::ALL)),
             "--rounds" => options.rounds = crate::number(value()),
             "--scale" => options.scale = crate::number(value()),
-            "--quick" => (options.rounds, options.scale) = (3, 0.3),
+            "--quick" => (options.rounds, options.scale) = (2, 0.3),
             "--list" => {
                 CASES.iter().for_each(|case| println!("{}", case.name));
                 std::process::exit(0);
