@@ -60,8 +60,9 @@ async fn latency_counts_both_ways_and_is_no_bandwidth() {
     let road = Road::new();
     let mut stream = connect(&road).await;
     road.weather(|weather| weather.latency = Duration::from_millis(100));
-    between(there_and_back(&mut stream, 10).await.1, 200, 600);
-    between(there_and_back(&mut stream, 300_000).await.1, 200, 900);
+    between(there_and_back(&mut stream, 10).await.1, 200, 1_500);
+    // Each of its chunks by itself would take two seconds.
+    between(there_and_back(&mut stream, 300_000).await.1, 200, 1_500);
 }
 
 #[tokio::test]
@@ -69,11 +70,11 @@ async fn bandwidth_and_drips_take_their_time() {
     let road = Road::new();
     let mut stream = connect(&road).await;
     road.weather(|weather| weather.bandwidth[0] = Some(100_000));
-    between(there_and_back(&mut stream, 50_000).await.1, 450, 1_500);
+    between(there_and_back(&mut stream, 50_000).await.1, 450, 3_000);
     road.weather(|weather| {
         *weather = Weather { drip: Some((10, Duration::from_millis(20))), ..Weather::default() }
     });
-    between(there_and_back(&mut stream, 200).await.1, 360, 1_500);
+    between(there_and_back(&mut stream, 200).await.1, 360, 3_000);
 }
 
 #[tokio::test]
@@ -154,4 +155,47 @@ async fn requests_and_answers_are_lost_by_rule() {
     let mut stream = connect(&road).await;
     stream.write_all(&request(ApiKey::PRODUCE, 1)).await.unwrap();
     assert!(!matches!(stream.read(&mut [0; 8]).await, Ok(1..)));
+}
+
+/// What is not answered does not take the place of what is.
+#[tokio::test]
+async fn a_produce_request_without_acks_awaits_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // Says again what it hears, but for Produce requests.
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        while let Ok(length) = stream.read_u32().await {
+            let mut frame = vec![0; length as usize];
+            stream.read_exact(&mut frame).await.unwrap();
+            if frame[..2] != ApiKey::PRODUCE.0.to_be_bytes() {
+                stream.write_all(&[&length.to_be_bytes()[..], &frame].concat()).await.unwrap();
+            }
+        }
+    });
+    let road = Road::new();
+    road.rule(|passing| match (passing.key, passing.nth) {
+        (ApiKey::FETCH, 0) => Fate::LoseAnswer,
+        _ => Fate::Pass,
+    });
+    let mut stream = TcpStream::connect(("127.0.0.1", road.to(&address).await)).await.unwrap();
+    // Produce 3, correlation id 1, no client id, no transactional id, acks 0, a second, no topic.
+    let body = [0, 0, 0, 3, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 3, 0xe8, 0, 0, 0, 0];
+    let produce = [&(body.len() as u32).to_be_bytes()[..], &body].concat();
+    for bytes in [produce, request(ApiKey::FETCH, 1), request(ApiKey::FETCH, 2)] {
+        stream.write_all(&bytes).await.unwrap();
+    }
+    let mut heard = [0; 12];
+    stream.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard.to_vec(), request(ApiKey::FETCH, 2), "the first was lost");
+    assert_eq!((road.in_flight(ApiKey::PRODUCE), road.in_flight(ApiKey::FETCH)), (0, 0));
+}
+
+#[tokio::test]
+#[should_panic(expected = "would not obey")]
+async fn a_rule_that_comes_too_late_is_no_rule() {
+    let road = Road::new();
+    let mut stream = connect(&road).await;
+    there_and_back(&mut stream, 10).await;
+    road.rule(|_| Fate::LoseRequest);
 }

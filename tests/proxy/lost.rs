@@ -5,10 +5,15 @@ use crate::{LIMIT, over, read, topic};
 use ottla::messages::ApiKey;
 use ottla::{Producer, Record};
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Records of a run: small batches make many requests of them.
 const RECORDS: usize = 10_000;
+
+/// How often a connection is reset with requests under way; each time the client waits a little longer before the next.
+const RESETS: usize = 8;
 
 /// Sends records that say their number; the offset of each that was acknowledged.
 async fn send(producer: &Producer, topic: &str, records: usize) -> Vec<Option<i64>> {
@@ -124,14 +129,22 @@ async fn resets_in_the_middle_of_everything_lose_nothing() {
     let kafka = real_kafka!();
     let topic = topic(kafka, "reset").await;
     let road = Road::new();
+    road.rule(|_| Fate::Pass);
+    // Requests are under way most of the time.
+    road.weather(|weather| weather.latency = Duration::from_millis(5));
     let client = over(&road, kafka).build().unwrap();
     let producer = client.producer().set("batch.size", "200").set("linger.ms", "0").build().unwrap();
+    let hits = Arc::new(AtomicUsize::new(0));
     let resetting = tokio::spawn({
-        let road = road.clone();
+        let (road, hits) = (road.clone(), Arc::clone(&hits));
         async move {
-            loop {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+            while hits.load(Ordering::Relaxed) < RESETS {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                while road.in_flight(ApiKey::PRODUCE) == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
                 road.reset();
+                hits.fetch_add(1, Ordering::Relaxed);
             }
         }
     });
@@ -139,12 +152,18 @@ async fn resets_in_the_middle_of_everything_lose_nothing() {
         let mut offsets = Vec::new();
         for round in 0..10 {
             offsets.push(send(&producer, &topic, 500).await);
-            tokio::time::sleep(Duration::from_millis(150 + 20 * round)).await;
+            tokio::time::sleep(Duration::from_millis(10 * round)).await;
         }
         offsets.concat()
     });
     let offsets = offsets.await.expect("in time");
     resetting.abort();
     assert!(offsets.iter().enumerate().all(|(n, offset)| *offset == Some(n as i64)));
-    assert_eq!(read(kafka, &topic, 5_000).await.len(), 5_000);
+    let (hits, made) = (hits.load(Ordering::Relaxed), road.connections().len());
+    println!("{hits} resets with requests under way, {made} connections");
+    assert!(hits == RESETS && made > RESETS / 2, "{hits} resets with requests under way, {made} connections");
+    let values = read(kafka, &topic, 5_000).await;
+    assert_eq!(values.len(), 5_000, "each once");
+    let numbers = (0..10).flat_map(|_| 0..500).map(|n: usize| n.to_string());
+    assert!(values.into_iter().eq(numbers), "in order");
 }

@@ -1,7 +1,8 @@
 //! Requests and answers in the stream of bytes, and what becomes of them.
 
 use super::Shared;
-use ottla::messages::ApiKey;
+use bytes::Bytes;
+use ottla::messages::{Acks, AnyRequest, ApiKey, RequestHeader};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -39,6 +40,10 @@ type Rule = Box<dyn FnMut(&Passing) -> Fate + Send>;
 #[derive(Default)]
 pub(super) struct Requests {
     pub(super) rule: Option<Rule>,
+    /// Directions of connections that are not cut into frames, as there was no rule when their first bytes came.
+    pub(super) uncut: usize,
+    /// Requests that were read here and whose answers were not, of connections that are there.
+    pub(super) in_flight: Vec<ApiKey>,
     counts: Vec<(ApiKey, usize)>,
     /// Each fate other than to pass.
     pub(super) met: Vec<Fate>,
@@ -53,7 +58,24 @@ struct Awaited {
     since: Instant,
 }
 
+/// Whether an answer is to come: none does for a Produce request with acks=0.
+fn is_answered(key: ApiKey, frame: &[u8]) -> bool {
+    if key != ApiKey::PRODUCE {
+        return true;
+    }
+    let bytes = Bytes::copy_from_slice(&frame[4..]);
+    let (_, mut reader) = RequestHeader::open(&bytes);
+    let request = AnyRequest::read(key, &mut reader).ok().filter(|_| reader.finish().is_ok());
+    !matches!(request, Some(AnyRequest::Produce(request)) if request.acks == Acks::NONE)
+}
+
 impl Requests {
+    fn answered_or_gone(&mut self, key: ApiKey) {
+        if let Some(at) = self.in_flight.iter().position(|known| *known == key) {
+            self.in_flight.swap_remove(at);
+        }
+    }
+
     fn judge(&mut self, key: ApiKey, version: i16, bytes: usize) -> Fate {
         let nth = match self.counts.iter_mut().find(|(known, _)| *known == key) {
             Some((_, count)) => {
@@ -87,6 +109,17 @@ pub(super) struct Cutter {
     is_up: bool,
     buffer: Vec<u8>,
     framing: Option<bool>,
+    counts_as_uncut: bool,
+}
+
+impl Drop for Cutter {
+    fn drop(&mut self) {
+        let mut requests = self.road.requests.lock().unwrap();
+        requests.uncut -= usize::from(self.counts_as_uncut);
+        for Awaited { key, .. } in self.awaited.lock().unwrap().drain(..) {
+            requests.answered_or_gone(key);
+        }
+    }
 }
 
 impl Cutter {
@@ -98,6 +131,7 @@ impl Cutter {
             is_up,
             buffer: Vec::new(),
             framing: None,
+            counts_as_uncut: false,
         };
         (cutter(true), cutter(false))
     }
@@ -106,6 +140,11 @@ impl Cutter {
         let road = &self.road;
         let framing = self.framing.get_or_insert_with(|| road.requests.lock().unwrap().rule.is_some());
         if !*framing {
+            // Counted once: see `drop`.
+            self.counts_as_uncut = self.counts_as_uncut || {
+                road.requests.lock().unwrap().uncut += 1;
+                true
+            };
             return vec![Piece::Bytes(bytes.to_vec())];
         }
         self.buffer.extend_from_slice(bytes);
@@ -137,7 +176,10 @@ impl Cutter {
             }
             Fate::Pass | Fate::LoseAnswer | Fate::CutAnswer => {}
         }
-        self.awaited.lock().unwrap().push_back(Awaited { fate, key, since: Instant::now() });
+        if is_answered(key, &frame) {
+            self.road.requests.lock().unwrap().in_flight.push(key);
+            self.awaited.lock().unwrap().push_back(Awaited { fate, key, since: Instant::now() });
+        }
         Some(Piece::Bytes(frame))
     }
 
@@ -145,7 +187,10 @@ impl Cutter {
         let Some(request) = self.awaited.lock().unwrap().pop_front() else {
             return Some(Piece::Bytes(frame));
         };
-        self.road.requests.lock().unwrap().answered.push((request.key, request.since.elapsed()));
+        let mut requests = self.road.requests.lock().unwrap();
+        requests.answered.push((request.key, request.since.elapsed()));
+        requests.answered_or_gone(request.key);
+        drop(requests);
         match request.fate {
             Fate::LoseAnswer => None,
             Fate::CutAnswer => Some(Piece::Cut),

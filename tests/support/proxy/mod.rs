@@ -86,8 +86,20 @@ impl Road {
     }
 
     /// Decides what becomes of each request from now on. The bytes must be Kafka's own: no TLS.
+    ///
+    /// # Panics
+    /// When there is a connection that began without any rule: it is not cut into frames, and would not obey.
     pub fn rule(&self, rule: impl FnMut(&Passing) -> Fate + Send + 'static) {
-        self.0.requests.lock().unwrap().rule = Some(Box::new(rule));
+        let mut requests = self.0.requests.lock().unwrap();
+        let uncut = requests.uncut;
+        requests.rule = Some(Box::new(rule));
+        drop(requests);
+        assert_eq!(uncut, 0, "connections are open that began before the first rule: they would not obey it");
+    }
+
+    /// How many requests of an API are under way, or with the broker. Known of connections that began under a rule.
+    pub fn in_flight(&self, key: ApiKey) -> usize {
+        self.0.requests.lock().unwrap().in_flight.iter().filter(|known| **known == key).count()
     }
 
     /// When connections were made over it.
