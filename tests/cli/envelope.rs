@@ -79,7 +79,7 @@ fn what_is_not_kept_is_decided_anew() {
 fn a_line_that_is_no_record_ends_it_and_what_was_before_is_delivered() {
     let tool = Tool::new();
     for (wrong, told) in [
-        ("{\"payload\":\"thr", "EOF while parsing a string, at byte 15"),
+        ("{\"payload\":\"thr", "read the line as a record: EOF while parsing a string, at byte 15"),
         ("{\"key\":\"k\"}", "missing field `payload`"),
         ("{\"payload\":\"v\",\"header\":[]}", "unknown field `header`"),
         ("{\"payload\":null,\"payload_error\":\"no schema\"}", "could not read the record"),

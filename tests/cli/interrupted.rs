@@ -48,6 +48,8 @@ fn an_interruption_sends_what_was_read() {
     std::thread::sleep(Duration::from_millis(200));
     running.signal("INT");
     assert_eq!(running.end(), Some(130));
+    let told: Vec<String> = (0..3).map(|_| running.complaint()).collect();
+    assert_eq!(told[2], "ottla: interrupted: all that was read is delivered", "{told:?}");
     assert_eq!(tool.values(&topic), ["one", "two"]);
 }
 

@@ -5,7 +5,7 @@ use super::{Kept, Options, json};
 use crate::delimiter;
 use crate::failure::{Failure, Outcome};
 use bytes::Bytes;
-use ottla::{Error, ErrorKind, Record, Result};
+use ottla::Record;
 
 /// How a line becomes a record.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Format {
     ///
     /// # Errors
     /// When it is to be JSON, and is not, or not of the right shape.
-    pub(super) fn record(&self, line: Bytes) -> Result<Made> {
+    pub(super) fn record(&self, line: Bytes) -> Result<Made, Malformed> {
         match &self.shape {
             Shape::Plain { key_delimiter, empty_as_null, json } => {
                 let (own_key, value) = match key_delimiter.as_deref() {
@@ -90,8 +90,8 @@ impl Format {
                 Ok(made(self.common.clone(), key, value))
             }
             Shape::Envelope { keeps_partition, keeps_timestamp } => {
-                let envelope =
-                    Envelope::read(&line).map_err(|error| unreadable("read the line as a record", &error))?;
+                let envelope = Envelope::read(&line)
+                    .map_err(|error| Malformed::new("read the line as a record", &error))?;
                 let mut record = self.common.clone();
                 for (name, value) in envelope.headers.0 {
                     record = match value.bytes(&line) {
@@ -117,24 +117,30 @@ fn made(mut record: Record, key: Option<Bytes>, value: Option<Bytes>) -> Made {
     Made { record: value.into_iter().fold(record, Record::value), bytes }
 }
 
-fn sorted(value: &[u8]) -> Result<Bytes> {
-    json::sorted(value).map(Bytes::from).map_err(|error| unreadable("read the value as JSON", &error))
+fn sorted(value: &[u8]) -> Result<Bytes, Malformed> {
+    json::sorted(value).map(Bytes::from).map_err(|error| Malformed::new("read the value as JSON", &error))
 }
 
-/// The parser's own words, with the place in the line: which line it is, is told elsewhere.
-fn unreadable(attempt: &'static str, error: &serde_json::Error) -> Error {
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let text = error.to_string();
-    let why = match text.strip_suffix(&place) {
-        Some(why) if error.line() == 1 => format!("{why}, at byte {}", error.column()),
-        _ => text,
-    };
-    Error::new(ErrorKind::Serialization, attempt).source(Unreadable(why))
-}
-
+/// A line is not what it should be.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unreadable(String);
+#[error("{attempt}: {why}")]
+pub(super) struct Malformed {
+    attempt: &'static str,
+    why: String,
+}
+
+impl Malformed {
+    /// The parser's own words, with the place in the line: which line it is, is told elsewhere.
+    fn new(attempt: &'static str, error: &serde_json::Error) -> Malformed {
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let text = error.to_string();
+        let why = match text.strip_suffix(&place) {
+            Some(why) if error.line() == 1 => format!("{why}, at byte {}", error.column()),
+            _ => text,
+        };
+        Malformed { attempt, why }
+    }
+}
 
 /// Key and value, as kcat splits them: at the first delimiter; without one there is no key.
 fn split(mut line: Bytes, delimiter: &[u8]) -> (Option<Bytes>, Bytes) {

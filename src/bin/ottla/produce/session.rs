@@ -88,7 +88,11 @@ impl Session {
         match (end, signal) {
             // What failed was told line by line.
             (_, Some(number)) => {
-                reports.say(&format!("interrupted: {}", reports.verdict()));
+                let verdict = match reports.are_bad() {
+                    true => reports.verdict(),
+                    false => "all that was read is delivered".to_owned(),
+                };
+                reports.say(&format!("interrupted: {verdict}"));
                 Err(Failure::Signal(number))
             }
             (End::Broken, _) => {
