@@ -127,11 +127,15 @@ fn sending_and_its_delivery() {
             world.producer.send(it()).await.unwrap(),
             world.producer.send(Record::to(TOPIC).value("other").partition(1)).await.unwrap(),
         );
-        tokio::select! {
-            _ = &mut first => {}
-            _ = &mut second => {}
+        let first_was_ready = tokio::select! {
+            _ = &mut first => true,
+            _ = &mut second => false,
+        };
+        // Once it was ready it is over.
+        match first_was_ready {
+            true => assert!(first.await.is_err()),
+            false => drop(first.await.unwrap()),
         }
-        first.await.unwrap();
     });
     at_every_poll("flush", Leaves::Perhaps, async |world| {
         world.producer.partitions_for(TOPIC).await.unwrap();
