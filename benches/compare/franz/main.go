@@ -29,7 +29,7 @@ func main() {
 	switch mode {
 	case "produce":
 		records, bytes := number(words[2]), number(words[3])
-		c := connect(address, "compare", min(windowRecords, windowBytes/bytes), batches)
+		c := connect(address, "compare", window(bytes), batches)
 		pool := load(bytes)
 		c.fill(counted(pool, records/10))
 		watch := start()
@@ -54,6 +54,14 @@ func main() {
 	default:
 		fail(fmt.Errorf("no job %q", mode))
 	}
+}
+
+// Window is how many records may wait for their acknowledgement.
+func window(bytes int) int {
+	if given := os.Getenv("COMPARE_WINDOW"); given != "" {
+		return number(given)
+	}
+	return min(windowRecords, windowBytes/bytes)
 }
 
 func number(word string) int {

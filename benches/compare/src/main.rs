@@ -11,7 +11,8 @@
 //! compare payload BYTES FILE                       writes the values that all clients send
 //! ```
 //!
-//! `COMPARE_SETTINGS="compression.type=lz4 linger.ms=20"` sets what a job does not, by Kafka's names.
+//! `COMPARE_SETTINGS="compression.type=lz4 linger.ms=20"` sets what a job does not, by Kafka's names; `COMPARE_WINDOW=4000`
+//! how many records of `produce` may wait for their acknowledgement.
 
 #![cfg_attr(not(feature = "peers"), allow(dead_code, reason = "what only peers need"))]
 
