@@ -14,8 +14,9 @@ impl Signals {
     /// Starts to listen. From now on the first signal no longer ends the process; the second does.
     pub(crate) fn listen() -> Signals {
         let (sender, receiver) = watch::channel(None);
+        // Not in the task, which may begin a while after this has returned.
+        let mut source = Source::new();
         task::spawn(async move {
-            let mut source = Source::new();
             let number = source.next().await;
             sender.send_replace(Some(number));
             let number = source.next().await;
