@@ -42,7 +42,8 @@ pub struct ProducerConfig {
     /// `compression.lz4.level`, 1 to 17. Accepted and checked, but without effect: the codec here has one level.
     /// Default: 9.
     pub lz4_level: i32,
-    /// `compression.zstd.level`, -131072 to 22. Default: 3.
+    /// `compression.zstd.level`, -131072 to 22. Default: 1 (Java: 3), which takes half the time here for batches that are 1
+    /// to 7 % larger.
     pub zstd_level: i32,
 
     /// `max.in.flight.requests.per.connection`: how many requests may await their answers. Default: 5; with idempotence
@@ -345,7 +346,7 @@ impl Default for ProducerConfig {
             compression: CompressionType::None,
             gzip_level: None,
             lz4_level: 9,
-            zstd_level: 3,
+            zstd_level: 1,
             max_in_flight: 5,
             retries: i32::MAX.unsigned_abs(),
             delivery_timeout: Duration::from_secs(120),

@@ -139,9 +139,9 @@ fn a_close_says_how_many_were_given_up_and_ends_those_who_wait_for_room() {
         let producer = world.producer(&[("buffer.memory", "40000"), ("batch.size", "10000")]);
         producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
         let _lost = world.lose_requests();
-        let mut queued = 0;
-        while producer.try_send(Record::to(TOPIC).value([b'x'; 1_000])).is_ok() {
-            queued += 1;
+        let mut queued = Vec::new();
+        while let Ok(delivery) = producer.try_send(Record::to(TOPIC).partition(1).value([b'x'; 1_000])) {
+            queued.push(delivery);
         }
         let waiting = tokio::spawn({
             let producer = producer.clone();
@@ -149,8 +149,12 @@ fn a_close_says_how_many_were_given_up_and_ends_those_who_wait_for_room() {
         });
         tokio::time::sleep(SECOND).await;
         let error = producer.close(SECOND).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Undelivered { records: queued }, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Undelivered { records: queued.len() }, "{error}");
         assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+        for delivery in queued {
+            let error = delivery.outcome().expect("resolved").unwrap_err();
+            assert_eq!((error.topic_name(), error.partition_index()), (Some(TOPIC), Some(1)), "{error}");
+        }
     });
 }
 

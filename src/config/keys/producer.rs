@@ -65,7 +65,7 @@ pub(super) const KEYS: &[Key] = &[
     key("compression.lz4.level", Kind::Int { min: 1, max: 17 }, "How hard lz4 tries.")
         .default("9")
         .without_effect("lz4 has one level here"),
-    key("compression.zstd.level", Kind::Int { min: -131_072, max: 22 }, "How hard zstd tries.").default("3"),
+    key("compression.zstd.level", Kind::Int { min: -131_072, max: 22 }, "How hard zstd tries.").default("1"),
     key(
         "compression.level",
         Kind::Int { min: -1, max: 22 },

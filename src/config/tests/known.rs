@@ -17,7 +17,8 @@ pub(super) const JAVA: &[(&str, &str)] = &[
     ("compression.gzip.level", "-1"),
     ("compression.lz4.level", "9"),
     ("compression.type", "none"),
-    ("compression.zstd.level", "3"),
+    // Java: 3. See ProducerConfig.
+    ("compression.zstd.level", "1"),
     ("config.providers", ""),
     ("connections.max.idle.ms", "540000"),
     ("default.api.timeout.ms", "60000"),

@@ -147,7 +147,7 @@ impl<C: Divide> Batcher<C> {
         finished
     }
 
-    /// Gives up everything, at the end of a close whose time is over.
+    /// Gives up everything, at the end of a close whose time is over. Each batch's error says of which partition it is.
     pub fn fail_all(&mut self, error: &Error) -> Vec<Finished<C>> {
         let mut finished = Vec::new();
         for (_, orders) in std::mem::take(&mut self.shipments) {
@@ -313,8 +313,7 @@ impl<C: Divide> Batcher<C> {
                 },
                 too_late,
             ),
-        };
-        error.topic(topic.name.as_str()).partition(lane.partition)
+        }
     }
 
     fn lose_in_flight(
@@ -335,6 +334,12 @@ impl<C: Divide> Batcher<C> {
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.give_up(&batch);
         }
+        let place =
+            self.lanes.get(lane).and_then(|lane| Some((self.topics.get(lane.topic)?, lane.partition)));
+        let error = match place {
+            Some((topic, partition)) => error.topic(topic.name.as_str()).partition(partition),
+            None => error,
+        };
         let rejection = Rejection::from(error).sent(batch.sent);
         self.finish(lane, batch, Err(rejection), finished);
     }

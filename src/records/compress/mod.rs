@@ -96,7 +96,7 @@ impl Compression {
             Self::None | Self::Snappy => None,
             Self::Gzip => Some(-1),
             Self::Lz4 => Some(9),
-            Self::Zstd => Some(3),
+            Self::Zstd => Some(1),
         }
     }
 
