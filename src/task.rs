@@ -24,6 +24,14 @@ pub async fn sleep_until(deadline: Instant) {
     tokio::time::sleep_until(deadline.into()).await;
 }
 
+/// Lets other tasks run.
+///
+/// # Cancel safety
+/// Dropping the future does nothing.
+pub async fn yield_now() {
+    tokio::task::yield_now().await;
+}
+
 /// Waits for `future` no longer than until `deadline`; `None` when it was not ready by then.
 ///
 /// # Cancel safety

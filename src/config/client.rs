@@ -51,10 +51,10 @@ pub struct ClientConfig {
     /// `connections.max.idle.ms`: an unused connection is closed after this time; `None` (0 or -1) never. Default: 9 min.
     pub connections_max_idle: Option<Duration>,
     /// `send.buffer.bytes`: the socket's send buffer; `None` (-1 or 0) leaves it to the operating system.
-    /// Default: 131072 bytes.
+    /// Default: `None` (Java: 131072 bytes, which bounds what may be under way at a distance).
     pub send_buffer_bytes: Option<u32>,
     /// `receive.buffer.bytes`: the socket's receive buffer; `None` (-1 or 0) leaves it to the operating system.
-    /// Default: 65536 bytes.
+    /// Default: `None` (Java: 65536 bytes).
     pub receive_buffer_bytes: Option<u32>,
     /// `receive.message.max.bytes`: the largest answer that is read; a connection that announces a larger one is closed.
     /// A name of librdkafka's. Default: 104857600 bytes (100 MiB).
@@ -362,8 +362,8 @@ impl Default for ClientConfig {
             reconnect_backoff: Duration::from_millis(50),
             reconnect_backoff_max: Duration::from_secs(1),
             connections_max_idle: Some(Duration::from_secs(540)),
-            send_buffer_bytes: Some(131_072),
-            receive_buffer_bytes: Some(65_536),
+            send_buffer_bytes: None,
+            receive_buffer_bytes: None,
             receive_message_max_bytes: 104_857_600,
             broker_address_family: AddressFamily::Any,
             metadata_max_age: Duration::from_secs(300),

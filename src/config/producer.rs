@@ -115,15 +115,15 @@ pub enum PartitionerKind {
     Random,
     /// librdkafka's `consistent`: CRC-32 of the key; all records without a key in one partition.
     Consistent,
-    /// librdkafka's `consistent_random`, its default: CRC-32 of the key; without a key, random.
+    /// librdkafka's `consistent_random`, its default: CRC-32 of the key; without a key as [`Default`](Self::Default).
     ConsistentRandom,
     /// librdkafka's `murmur2`: murmur2 of the key; all records without a key in one partition.
     Murmur2,
-    /// librdkafka's `murmur2_random`: murmur2 of the key; without a key, random.
+    /// librdkafka's `murmur2_random`: murmur2 of the key; without a key as [`Default`](Self::Default).
     Murmur2Random,
     /// librdkafka's `fnv1a`: FNV-1a of the key; all records without a key in one partition.
     Fnv1a,
-    /// librdkafka's `fnv1a_random`: FNV-1a of the key; without a key, random.
+    /// librdkafka's `fnv1a_random`: FNV-1a of the key; without a key as [`Default`](Self::Default).
     Fnv1aRandom,
 }
 

@@ -49,6 +49,42 @@ impl ProducerBuilder {
         self.set("acks", name)
     }
 
+    /// `enable.idempotence`: repetitions neither duplicate nor reorder. Default: true, unless other settings contradict it.
+    pub fn idempotence(self, on: bool) -> ProducerBuilder {
+        self.set("enable.idempotence", on.to_string())
+    }
+
+    /// `batch.size`: how large a batch of one partition may grow, in bytes before compression. Default: 1 MiB.
+    pub fn batch_size(self, bytes: usize) -> ProducerBuilder {
+        self.set("batch.size", bytes.to_string())
+    }
+
+    /// `max.request.size`: the largest record and the largest request, in bytes. Default: 1 MiB.
+    pub fn max_request_size(self, bytes: usize) -> ProducerBuilder {
+        self.set("max.request.size", bytes.to_string())
+    }
+
+    /// `buffer.memory`: how many bytes of records may wait to be sent or acknowledged. Default: 32 MiB.
+    pub fn buffer_memory(self, bytes: usize) -> ProducerBuilder {
+        self.set("buffer.memory", bytes.to_string())
+    }
+
+    /// `max.block.ms`: how long [`send`](Producer::send) waits for room and for metadata. Default: 1 min.
+    pub fn max_block(self, time: Duration) -> ProducerBuilder {
+        self.set_duration("max.block.ms", time)
+    }
+
+    /// `max.in.flight.requests.per.connection`: Produce requests that may await their answers, from 1; with idempotence 5 at
+    /// most. Default: 5.
+    pub fn max_in_flight(self, requests: usize) -> ProducerBuilder {
+        self.set("max.in.flight.requests.per.connection", requests.to_string())
+    }
+
+    /// `retries`: how often a batch that may have reached a broker is sent again. Default: 2147483647.
+    pub fn retries(self, times: u32) -> ProducerBuilder {
+        self.set("retries", times.to_string())
+    }
+
     /// `linger.ms`: how long a batch that is not full waits for more records. Default: 5 ms. Durations count to the
     /// microsecond, rounded up; one beyond the setting's range is the nearest in it.
     pub fn linger(self, linger: Duration) -> ProducerBuilder {
@@ -58,6 +94,12 @@ impl ProducerBuilder {
     /// `compression.type`. Default: [`CompressionType::None`].
     pub fn compression(self, codec: CompressionType) -> ProducerBuilder {
         self.set("compression.type", codec.as_str())
+    }
+
+    /// The level of whichever codec is used, as `compression.gzip.level`, `compression.lz4.level` and
+    /// `compression.zstd.level`. Default: the codec's own.
+    pub fn compression_level(self, level: i32) -> ProducerBuilder {
+        self.set("compression.level", level.to_string())
     }
 
     /// Another codec for one topic than `compression.type`, at a level of its own or (`None`) at that of the settings.
@@ -75,6 +117,23 @@ impl ProducerBuilder {
     /// Default: 2 min.
     pub fn delivery_timeout(self, timeout: Duration) -> ProducerBuilder {
         self.set_duration("delivery.timeout.ms", timeout)
+    }
+
+    /// `partitioner.adaptive.partitioning.enable`: records without a key go rather to brokers that keep up (KIP-794).
+    /// Default: true.
+    pub fn adaptive_partitioning(self, on: bool) -> ProducerBuilder {
+        self.set("partitioner.adaptive.partitioning.enable", on.to_string())
+    }
+
+    /// `partitioner.availability.timeout.ms`: records without a key avoid a broker that has not taken batches for so long;
+    /// zero: never (KIP-794). Default: zero.
+    pub fn availability_timeout(self, timeout: Duration) -> ProducerBuilder {
+        self.set_duration("partitioner.availability.timeout.ms", timeout)
+    }
+
+    /// `partitioner.ignore.keys`: the default partitioner treats records with a key as those without. Default: false.
+    pub fn ignore_keys(self, on: bool) -> ProducerBuilder {
+        self.set("partitioner.ignore.keys", on.to_string())
     }
 
     /// Chooses the partitions of records that name none, in place of `partitioner.class`. A closure will do.

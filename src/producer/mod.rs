@@ -72,6 +72,8 @@ struct Shared {
     turn: tokio::sync::Mutex<()>,
     /// How many wait for room. Nobody overtakes them.
     waiting: AtomicUsize,
+    /// The sender was woken and may not have run yet.
+    woken: AtomicBool,
     /// Nothing more will come: the sender ends when everything is done.
     closing: AtomicBool,
 }
@@ -109,6 +111,7 @@ impl Producer {
             progress: Notify::new(),
             turn: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
+            woken: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         });
         shared.cluster.serve(&shared);
@@ -134,6 +137,12 @@ impl Producer {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` moves the record once more, into the body")]
     pub fn send(&self, record: Record) -> impl Future<Output = Result<Delivery>> + Send {
         async move {
+            // Who sends in a loop is never pending. On a runtime of one thread nothing would leave before the buffer is full,
+            // and all of it would have left the processor's cache.
+            if self.shared.woken.load(Ordering::Relaxed) {
+                self.shared.woken.store(false, Ordering::Relaxed);
+                task::yield_now().await;
+            }
             // Nearly always there is room.
             if self.shared.waiting.load(Ordering::Relaxed) == 0 {
                 match self.shared.append(&record) {

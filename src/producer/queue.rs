@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Sent};
 use crate::records::Header;
 use crate::task::{self, CoarseClock, Time};
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -89,6 +90,7 @@ impl Shared {
             Ok(appended) => {
                 if appended.wake {
                     self.wake.notify_one();
+                    self.woken.store(true, Ordering::Relaxed);
                 }
                 Ok(Delivery::new(appended.completion, appended.index.unsigned_abs(), timestamp))
             }

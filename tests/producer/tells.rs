@@ -67,3 +67,30 @@ fn a_topic_can_have_a_codec_of_its_own() {
         assert!(error.contains("gzip has no level 10"), "{error}");
     });
 }
+
+/// What a typed method says is what the setting of that name says.
+#[test]
+fn every_typed_method_sets_what_its_setting_sets() {
+    simulated(|world: World| async move {
+        let typed = world.client.producer().idempotence(false).batch_size(2_000).max_request_size(3_000);
+        let typed =
+            typed.buffer_memory(400_000).max_block(SECOND).max_in_flight(7).retries(9).compression_level(5);
+        let typed = typed.adaptive_partitioning(false).availability_timeout(2 * SECOND).ignore_keys(true);
+        let named = [
+            ("enable.idempotence", "false"),
+            ("batch.size", "2000"),
+            ("max.request.size", "3000"),
+            ("buffer.memory", "400000"),
+            ("max.block.ms", "1000"),
+            ("max.in.flight.requests.per.connection", "7"),
+            ("retries", "9"),
+            ("compression.level", "5"),
+            ("partitioner.adaptive.partitioning.enable", "false"),
+            ("partitioner.availability.timeout.ms", "2000"),
+            ("partitioner.ignore.keys", "true"),
+        ];
+        let (typed, named) = (typed.build().unwrap(), world.producer(&named));
+        assert_eq!(format!("{typed:?}"), format!("{named:?}"));
+        assert_ne!(format!("{typed:?}"), format!("{:?}", world.producer(&[])));
+    });
+}

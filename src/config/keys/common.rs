@@ -43,10 +43,10 @@ pub(super) const KEYS: &[Key] = &[
     .default("540000"),
     Key::new("send.buffer.bytes", SOCKET_BUFFER, "Send buffer of a socket; -1 or 0: the system's.")
         .also(&["socket.send.buffer.bytes"])
-        .default("131072"),
+        .default("-1"),
     Key::new("receive.buffer.bytes", SOCKET_BUFFER, "Receive buffer of a socket; -1 or 0: the system's.")
         .also(&["socket.receive.buffer.bytes"])
-        .default("65536"),
+        .default("-1"),
     Key::new(
         "receive.message.max.bytes",
         Kind::Int { min: 1000, max: INT_MAX },

@@ -8,7 +8,7 @@ const fn key(name: &'static str, kind: Kind, why: &'static str) -> Key {
     Key::new(name, kind, why).without_effect(why)
 }
 
-const CLASSES: &str = "classes of Java cannot be loaded; the program gives its own to the builder";
+const CLASSES: &str = "classes of Java cannot be loaded";
 const KERBEROS: &str = "Kerberos is not supported";
 const METRICS: &str = "metrics are read as snapshots of the client";
 const LOGS: &str = "what is logged is decided by the program's tracing subscriber";

@@ -133,7 +133,8 @@ fn other_than_default(key: &Key) -> String {
         | Kind::Kibibytes { min, max }
         | Kind::Seconds { min, max } => {
             let default: i64 = key.default.unwrap_or("10").parse().unwrap();
-            (if default < max { default + 1 } else { default.max(min) - 1 }).to_string()
+            // 0 and -1 mean the same for sizes of sockets.
+            (if default < max { default + 2 } else { default.max(min) - 1 }).to_string()
         }
         Kind::Factor { .. } => "0.6".replace("0.6", if key.default == Some("0.05") { "0.1" } else { "0.6" }),
         Kind::Choice(words) => {

@@ -63,7 +63,8 @@ pub(super) const JAVA: &[(&str, &str)] = &[
     ("partitioner.availability.timeout.ms", "0"),
     ("partitioner.class", ""),
     ("partitioner.ignore.keys", "false"),
-    ("receive.buffer.bytes", "65536"),
+    // Java: 65536. See the README.
+    ("receive.buffer.bytes", "-1"),
     ("reconnect.backoff.max.ms", "1000"),
     ("reconnect.backoff.ms", "50"),
     ("request.timeout.ms", "30000"),
@@ -123,7 +124,8 @@ pub(super) const JAVA: &[(&str, &str)] = &[
     ("sasl.oauthbearer.token.endpoint.url", ""),
     ("security.protocol", "PLAINTEXT"),
     ("security.providers", ""),
-    ("send.buffer.bytes", "131072"),
+    // Java: 131072. See the README.
+    ("send.buffer.bytes", "-1"),
     ("session.timeout.ms", "45000"),
     ("share.acknowledgement.mode", "implicit"),
     ("share.acquire.mode", "BATCH_OPTIMIZED"),

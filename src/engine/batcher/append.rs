@@ -119,12 +119,13 @@ impl<C: Divide> Batcher<C> {
             return Ok(None);
         };
         let room = self.limits.buffer_memory.saturating_sub(self.held);
-        let Some(added) = batch.append(record, topic.full_len, room)? else { return Ok(None) };
+        let ripe_len = topic.full_len.min(self.limits.ripe_bytes);
+        let Some(added) = batch.append(record, topic.full_len, ripe_len, room)? else { return Ok(None) };
         batch.newest = batch.newest.max(now);
         self.held = self.held.saturating_add(added.memory);
         topic.spread.appended(lane.partition, added.bytes);
         let completion = batch.completion.clone();
-        let wake = added.is_full && self.schedule(at);
+        let wake = added.is_ripe && self.schedule(at);
         Ok(Some(Appended { completion, index: added.index, wake }))
     }
 
@@ -167,7 +168,7 @@ impl<C: Divide> Batcher<C> {
             last_error: None,
             charge: 0,
         };
-        let added = batch.append(record, usize::MAX, usize::MAX)?.ok_or(Refused::Full)?;
+        let added = batch.append(record, usize::MAX, usize::MAX, usize::MAX)?.ok_or(Refused::Full)?;
         topic.spread.appended(lane.partition, added.bytes);
         batch.charge = batch.content.memory();
         self.held = self.held.saturating_add(batch.charge);
@@ -241,8 +242,8 @@ struct Added {
     bytes: usize,
     /// Bytes of memory.
     memory: usize,
-    /// Whether the batch need not wait for more.
-    is_full: bool,
+    /// Whether the batch has just become ripe.
+    is_ripe: bool,
 }
 
 impl<'r, H: Iterator<Item = Header<'r>> + Clone> Measured<'r, H> {
@@ -276,6 +277,7 @@ impl<C> Batch<C> {
         &mut self,
         record: &Measured<'r, H>,
         full_len: usize,
+        ripe_len: usize,
         room: usize,
     ) -> Result<Option<Added>, Refused> {
         let Content::Open(builder) = &mut self.content else { return Ok(None) };
@@ -298,7 +300,7 @@ impl<C> Batch<C> {
             index,
             bytes: builder.len().saturating_sub(len),
             memory,
-            is_full: builder.len() >= full_len,
+            is_ripe: len < ripe_len && builder.len() >= ripe_len,
         };
         self.records = index.saturating_add(1);
         self.charge = self.charge.saturating_add(memory);

@@ -212,7 +212,8 @@ impl<C> Lane<C> {
         if !self.may_send(head, producer, limits) {
             return None;
         }
-        let lingers = matches!(&head.content, Content::Open(builder) if builder.len() < full_len)
+        let ripe_len = full_len.min(limits.ripe_bytes);
+        let lingers = matches!(&head.content, Content::Open(builder) if builder.len() < ripe_len)
             && self.queue.len() == 1
             && head.order.serial >= flush_below;
         let ripe = if lingers { after(head.created, limits.linger) } else { head.created };

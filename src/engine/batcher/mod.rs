@@ -54,8 +54,10 @@ pub struct Limits {
     pub max_request_size: usize,
     /// `buffer.memory`: how many bytes batches may take, from their opening to their end.
     pub buffer_memory: usize,
-    /// `linger.ms`: how long a batch that is not full waits for more.
+    /// `linger.ms`: how long a batch that is not ripe waits for more.
     pub linger: Duration,
+    /// A batch of so many bytes is ripe: it is sent as soon as it is its turn. Until then it goes on growing.
+    pub ripe_bytes: usize,
     /// `delivery.timeout.ms`: how long a batch may wait to be sent (again), counted from its last record. While it
     /// cannot be sent it takes records for a second at most (or for `linger`, if that is longer).
     pub delivery_timeout: Duration,
@@ -85,6 +87,7 @@ impl Default for Limits {
             max_request_size: 1_048_576,
             buffer_memory: 33_554_432,
             linger: Duration::from_millis(5),
+            ripe_bytes: 131_072,
             delivery_timeout: Duration::from_secs(120),
             max_in_flight_requests: 5,
             max_in_flight_batches: 5,

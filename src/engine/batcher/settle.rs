@@ -302,7 +302,7 @@ impl<C: Divide> Batcher<C> {
         let Some(lane) = self.lanes.get(lane) else { return Error::new(ErrorKind::Timeout, ATTEMPT) };
         let Some(topic) = self.topics.get(lane.topic) else { return Error::new(ErrorKind::Timeout, ATTEMPT) };
         let absence = lane.leader.is_none().then(|| absence(topic, lane.partition));
-        let error = match absence {
+        match absence {
             // There is nowhere to send it: that says more than that it took long.
             Some(code @ ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => Error::broker_code(code, ATTEMPT),
             Some(code) => too_late(Error::broker_code(code, "find the leader")),

@@ -376,3 +376,20 @@ fn headers_and_timestamps_far_apart_are_no_hindrance() {
         assert_eq!(appended.index, index);
     }
 }
+
+/// Whoever sends much need not wait for the linger time: a batch of some size goes as soon as it is its turn.
+#[test]
+fn a_batch_that_is_ripe_does_not_linger_and_goes_on_growing_until_its_turn() {
+    let limits = Limits { ripe_bytes: 1_000, linger: Duration::from_secs(9), ..Limits::default() };
+    let mut bench = Bench::new(limits);
+    bench.open(0);
+    let mut woke = 0;
+    for n in 0..40 {
+        woke += usize::from(bench.send(0, &format!("{n:0100}")).unwrap());
+    }
+    // Once when it was opened, and once when it became ripe.
+    assert_eq!(woke, 2);
+    let shipment = bench.drain(0).expect("it is due at once");
+    assert_eq!(shipment.batch_count(), 1);
+    assert!(shipment.bytes() > 4_000, "{} bytes: it took more than it needed", shipment.bytes());
+}
