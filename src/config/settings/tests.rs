@@ -460,8 +460,7 @@ fn what_has_no_effect_is_listed_with_the_reason() {
         [
             "debug = all (f, line 1) has no effect: what is logged is decided by the program's tracing subscriber",
             "fetch.min.bytes = 2 (f, line 2) has no effect: it is the consumer's",
-            "key.serializer = a.B (f, line 5) has no effect: classes of Java cannot be loaded; the program gives its own \
-             to the builder",
+            "key.serializer = a.B (f, line 5) has no effect: classes of Java cannot be loaded",
         ]
     );
     assert_eq!(list(&[Concerns::Producer, Concerns::Consumer]).len(), 2);
