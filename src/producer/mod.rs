@@ -268,6 +268,8 @@ impl Producer {
     pub async fn partitions_for(&self, topic: &str) -> Result<i32> {
         let deadline = task::after(task::now(), self.shared.config.max_block);
         let view = self.shared.cluster.topic(&topic.into(), true, deadline).await?;
+        // Whoever asked can `try_send` now.
+        self.shared.learn(view.clone(), task::now());
         Ok(view.topic(topic).map_or(0, |topic| topic.partition_count()))
     }
 

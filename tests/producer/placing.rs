@@ -105,3 +105,21 @@ fn records_without_a_key_avoid_a_broker_that_is_silent() {
         assert!(done * 100 > late.len() * 97, "{done} of {} were acknowledged", late.len());
     });
 }
+
+/// What one call has found out the next one knows, whether or not the producer's task has run in between.
+#[test]
+fn a_topic_that_was_asked_about_can_be_sent_to_at_once() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let broker = ottla::broker::Broker::builder().start().await.unwrap();
+        broker.create_topic(TOPIC, 2).unwrap();
+        let server = format!("127.0.0.1:{}", broker.port());
+        for round in 0..200 {
+            let client = ottla::Client::builder().bootstrap(server.as_str()).build().unwrap();
+            let producer = client.producer().build().unwrap();
+            assert_eq!(producer.partitions_for(TOPIC).await.unwrap(), 2);
+            let sent = producer.try_send(Record::to(TOPIC).value("v"));
+            assert!(sent.is_ok(), "round {round}: {sent:?}");
+        }
+    });
+}
