@@ -19,6 +19,9 @@ pub(crate) struct Link {
     timeout: Duration,
 }
 
+/// What a request takes beside record sets, in most cases.
+const USUAL_BYTES: usize = 256;
+
 impl Link {
     pub(super) fn new(handle: Handle, timeout: Duration) -> Link {
         Link { handle, timeout }
@@ -66,7 +69,8 @@ impl Link {
     }
 
     async fn dispatch<R: Request>(&self, request: &R, version: i16, answered: bool) -> Result<Reply<R>> {
-        let mut sink = Gather::new(BytesMut::new(), version, R::API.flexible.has(version));
+        let mut sink =
+            Gather::new(BytesMut::with_capacity(USUAL_BYTES), version, R::API.flexible.has(version));
         request.encode(&mut sink);
         let body = sink.finish().map_err(|error| {
             Error::new(ErrorKind::Internal, format!("encode a request of {} version {version}", R::API.key))

@@ -21,14 +21,14 @@ use crate::net::driver::Handle;
 use crate::task;
 use attempt::{Attempt, Connector, Stage};
 use pace::Pace;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// A broker, as connections know it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Peer {
     /// `None` for an entry of `bootstrap.servers`, whose id is not known yet.
     pub(crate) id: Option<BrokerId>,
@@ -69,7 +69,7 @@ pub(crate) struct Pool {
     /// Whether a peer has ended a connection.
     lost: AtomicBool,
     /// `None` once the pool is closed.
-    brokers: Mutex<Option<HashMap<Peer, Broker>>>,
+    brokers: Mutex<Option<BTreeMap<Peer, Broker>>>,
 }
 
 /// The connections to one broker.
@@ -91,7 +91,7 @@ impl Pool {
             connector,
             owners: AtomicU64::new(0),
             lost: AtomicBool::new(false),
-            brokers: Mutex::new(Some(HashMap::new())),
+            brokers: Mutex::new(Some(BTreeMap::new())),
         }
     }
 
@@ -176,7 +176,7 @@ impl Pool {
     }
 
     /// The pace of an address is kept by whoever is said to be there.
-    fn pace_of(&self, address: &HostPort, brokers: &HashMap<Peer, Broker>) -> Arc<Mutex<Pace>> {
+    fn pace_of(&self, address: &HostPort, brokers: &BTreeMap<Peer, Broker>) -> Arc<Mutex<Pace>> {
         let known = brokers.iter().find(|(peer, _)| peer.address == *address);
         known.map_or_else(
             || {

@@ -278,6 +278,7 @@ impl Shared {
         let Completed { finished, refresh, hints, endpoints, splits } =
             batcher.complete(shipment, answer, now, rng);
         recorder.split(splits);
+        let has_queued = batcher.has_queued();
         self.finish(state, finished, now);
         let mut is_abreast = true;
         if !hints.is_empty() {
@@ -290,6 +291,9 @@ impl Shared {
         if refresh || !is_abreast {
             self.cluster.ask_for_metadata();
         }
-        self.wake.notify_one();
+        // With nothing queued there is nothing to do for the sender but to end.
+        if has_queued || self.closing.load(Ordering::Acquire) {
+            self.wake.notify_one();
+        }
     }
 }

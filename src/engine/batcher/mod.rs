@@ -364,6 +364,11 @@ impl<C: Divide> Batcher<C> {
         self.held
     }
 
+    /// Whether anything waits to be sent (again).
+    pub fn has_queued(&self) -> bool {
+        !self.expiries.is_empty()
+    }
+
     /// `buffer.memory`.
     pub fn buffer_memory(&self) -> usize {
         self.limits.buffer_memory

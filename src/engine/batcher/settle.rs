@@ -374,6 +374,39 @@ impl<C: Divide> Batcher<C> {
     }
 }
 
+/// The partitions of a request, by names and ids as they were when it was sent: a topic may have been made anew meanwhile.
+enum Asked<'a> {
+    /// Nearly always there are few.
+    Few(&'a [Item]),
+    Many(BTreeMap<(&'a Text, i32), &'a Item>, BTreeMap<(Uuid, i32), &'a Item>),
+}
+
+impl<'a> Asked<'a> {
+    const FEW: usize = 8;
+
+    fn of(items: &'a [Item]) -> Asked<'a> {
+        if items.len() <= Self::FEW {
+            return Asked::Few(items);
+        }
+        let by_name = items.iter().map(|item| ((&item.topic, item.partition), item));
+        let with_id = items.iter().filter(|item| !item.topic_id.is_zero());
+        let by_id = with_id.map(|item| ((item.topic_id, item.partition), item));
+        Asked::Many(by_name.collect(), by_id.collect())
+    }
+
+    /// From version 13 on topics have ids instead of names.
+    fn find(&self, name: &'a Text, id: Uuid, partition: i32) -> Option<&'a Item> {
+        match self {
+            Asked::Few(items) => items.iter().find(|item| {
+                item.partition == partition && (!id.is_zero() && item.topic_id == id || item.topic == *name)
+            }),
+            Asked::Many(by_name, by_id) => {
+                by_id.get(&(id, partition)).or_else(|| by_name.get(&(name, partition))).copied()
+            }
+        }
+    }
+}
+
 /// What an answer says of the partitions that were asked for, and of leaders. What it says of others is not heard.
 fn by_lane<C>(
     shipment: &Shipment,
@@ -381,22 +414,11 @@ fn by_lane<C>(
     done: &mut Completed<C>,
 ) -> BTreeMap<(usize, i32), ProducePartitionResponse> {
     done.endpoints = response.node_endpoints;
-    // Names and ids as they were when the request was sent: the topic may have been made anew meanwhile.
-    let items = || shipment.items.iter();
-    let by_name: BTreeMap<(&Text, i32), &Item> =
-        items().map(|item| ((&item.topic, item.partition), item)).collect();
-    let by_id: BTreeMap<(Uuid, i32), &Item> = items()
-        .filter(|item| !item.topic_id.is_zero())
-        .map(|item| ((item.topic_id, item.partition), item))
-        .collect();
+    let asked = Asked::of(&shipment.items);
     let mut answers = BTreeMap::new();
     for topic in response.responses {
         for partition in topic.partition_responses {
-            // From version 13 on topics have ids instead of names.
-            let item = by_id
-                .get(&(topic.topic_id, partition.index))
-                .or_else(|| by_name.get(&(&topic.name, partition.index)));
-            let Some(item) = item else { continue };
+            let Some(item) = asked.find(&topic.name, topic.topic_id, partition.index) else { continue };
             if !partition.current_leader.leader_id.is_none() {
                 let leader = partition.current_leader.clone();
                 done.hints.push(Hint { topic: item.topic.clone(), partition: item.partition, leader });

@@ -22,7 +22,7 @@ use crate::net::auth::Auth;
 use crate::task;
 use bytes::Bytes;
 use io::Outbox;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -223,7 +223,7 @@ where
         outbox: Outbox::default(),
         commands,
         commands_open: true,
-        waiting: HashMap::new(),
+        waiting: BTreeMap::new(),
         next_id: 0,
         ready: false,
         timer: Timer::default(),
@@ -266,7 +266,7 @@ struct Driver<S> {
     outbox: Outbox,
     commands: mpsc::Receiver<Command>,
     commands_open: bool,
-    waiting: HashMap<u64, oneshot::Sender<Result<Answer, Error>>>,
+    waiting: BTreeMap<u64, oneshot::Sender<Result<Answer, Error>>>,
     next_id: u64,
     ready: bool,
     timer: Timer,
