@@ -5,6 +5,8 @@ use ottla::config::{ClientConfig, ConsumerConfig, ProducerConfig, Secret, Settin
 use std::path::Path;
 
 const MARKER: &str = "m\u{17e}rk-4711-secret";
+/// A part of it that survives being escaped.
+const TRACE: &str = "rk-4711-secret";
 
 pub fn all_sources(mut input: Input<'_>) {
     let source = input.below(4);
@@ -29,5 +31,5 @@ pub fn all_sources(mut input: Input<'_>) {
     let producer = ProducerConfig::from_settings(&settings);
     let consumer = ConsumerConfig::from_settings(&settings);
     let shown = format!("{:?} {:?} {client:?} {producer:?} {consumer:?}", settings, settings.describe());
-    assert!(text.contains(MARKER) || !shown.contains("4711"), "a secret is shown");
+    assert!(text.contains(TRACE) || !shown.contains(TRACE), "a secret is shown");
 }
