@@ -2,6 +2,7 @@
 //! [`room`](mod@room) in the buffer, [`placing`](mod@placing) and what it [`tells`](mod@tells) of itself.
 //!
 //! What becomes of records under faults is in `tests/sim` and `tests/scenarios`; rules for each error code are with the batcher.
+#![cfg(feature = "broker")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
