@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Durations, counted in buckets that are at most a sixteenth of their value wide: from a microsecond to 39 hours, in less
+/// Durations, counted in buckets that are at most a sixteenth of their value wide: from a microsecond to 38 hours, in less
 /// than 5 KiB. What is longer counts as that long, what is shorter as a microsecond's fraction.
 ///
 /// ```

@@ -24,12 +24,12 @@ pub async fn sleep_until(deadline: Instant) {
     tokio::time::sleep_until(deadline.into()).await;
 }
 
-/// Lets other tasks run.
+/// Lets other tasks run, if this one has had its share of the runtime. Until then, and for tasks without a share, it is ready.
 ///
 /// # Cancel safety
 /// Dropping the future does nothing.
-pub async fn yield_now() {
-    tokio::task::yield_now().await;
+pub async fn take_part() {
+    tokio::task::coop::consume_budget().await;
 }
 
 /// Waits for `future` no longer than until `deadline`; `None` when it was not ready by then.
@@ -214,7 +214,8 @@ pub struct Time {
 }
 
 /// A clock for what happens for each record, where [`now`] would be a tenth of the cost: it looks at the clock only when the
-/// system's tick has changed, so it is up to a tick behind (1 to 10 ms) and never ahead.
+/// system's tick has changed (every 1 to 10 ms). [`Time::now`] is never behind, so that nobody is late who is timed by it, and
+/// ahead by [`TICK`] at most.
 ///
 /// Exact where the system has no such tick, and on current-thread runtimes: their clock can be paused.
 #[derive(Debug)]
@@ -242,11 +243,15 @@ impl CoarseClock {
         let tick = (!self.is_exact).then(coarsetime::Instant::now);
         if tick.is_none() || tick != self.tick {
             self.tick = tick;
-            self.read = Time { now: now(), wall_ms: wall_ms() };
+            let ahead = if self.is_exact { Duration::ZERO } else { TICK };
+            self.read = Time { now: after(now(), ahead), wall_ms: wall_ms() };
         }
         self.read
     }
 }
+
+/// The longest tick of a system.
+const TICK: Duration = Duration::from_millis(10);
 
 impl Default for CoarseClock {
     fn default() -> CoarseClock {

@@ -237,8 +237,8 @@ impl Delivery {
         Delivery { completion: Some(completion), timestamp_ms, index, slot: NO_SLOT }
     }
 
-    /// Hands the outcome to a callback, in place of awaiting it: at once if it is known already, otherwise from the
-    /// producer's own task as soon as it is. It should not block; it may [`try_send`](super::Producer::try_send).
+    /// Hands the outcome to a callback, in place of awaiting it: at once if it is known already, otherwise as soon as it is, from
+    /// the producer's own task or from the call of `close` that gives the record up. It should not block; it may [`try_send`](super::Producer::try_send).
     ///
     /// It is called exactly once, also when the producer is closed or dropped or its runtime ends. One that panics is
     /// reported in the log.

@@ -30,7 +30,7 @@ pub struct ProducerMetrics {
     pub byte_total: u64,
     /// Bytes of the same batches before they were compressed.
     pub uncompressed_byte_total: u64,
-    /// `requests-in-flight`: Produce requests that await their answers.
+    /// `requests-in-flight`: Produce requests that were handed over to be sent and are not answered.
     pub requests_in_flight: usize,
     /// `buffer-total-bytes`: `buffer.memory`.
     pub buffer_total_bytes: usize,

@@ -72,8 +72,8 @@ struct Shared {
     turn: tokio::sync::Mutex<()>,
     /// How many wait for room. Nobody overtakes them.
     waiting: AtomicUsize,
-    /// The sender was woken and may not have run yet.
-    woken: AtomicBool,
+    /// How many batches have settled, and not everybody was told.
+    telling: AtomicUsize,
     /// Nothing more will come: the sender ends when everything is done.
     closing: AtomicBool,
 }
@@ -111,16 +111,17 @@ impl Producer {
             progress: Notify::new(),
             turn: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
-            woken: AtomicBool::new(false),
+            telling: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
         });
         shared.cluster.serve(&shared);
-        task::spawn(sender::run(Arc::clone(&shared)));
+        task::spawn(sender::run(sender::Ending(Arc::clone(&shared))));
         Ok(Producer { _last: Arc::new(LastClone(Arc::clone(&shared))), shared })
     }
 
     /// Queues a record. Waits, for `max.block.ms` at most, while the topic (or the partition that the record names) is not
-    /// known or the buffer (`buffer.memory`) is full; otherwise it is ready at once. What comes back tells where the record
+    /// known or the buffer (`buffer.memory`) is full; otherwise it waits for nothing but the task's turn on the runtime (every
+    /// hundred records or so). What comes back tells where the record
     /// was written: await it, keep it for later, hand it to a [callback](Delivery::then), or drop it.
     ///
     /// Who waits for room gets it in the order of the calls.
@@ -137,12 +138,9 @@ impl Producer {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` moves the record once more, into the body")]
     pub fn send(&self, record: Record) -> impl Future<Output = Result<Delivery>> + Send {
         async move {
-            // Who sends in a loop is never pending. On a runtime of one thread nothing would leave before the buffer is full,
-            // and all of it would have left the processor's cache.
-            if self.shared.woken.load(Ordering::Relaxed) {
-                self.shared.woken.store(false, Ordering::Relaxed);
-                task::yield_now().await;
-            }
+            // Who sends in a loop would never be pending: on a runtime of one thread nothing would leave before the buffer is
+            // full. All that the task does shares one budget, so that its records keep their order.
+            task::take_part().await;
             // Nearly always there is room.
             if self.shared.waiting.load(Ordering::Relaxed) == 0 {
                 match self.shared.append(&record) {
@@ -310,10 +308,12 @@ impl Shared {
                 match self.append(record) {
                     Ok(delivery) => return Ok(delivery),
                     Err(Obstacle::Full) if turn.is_some() => {
-                        let room = task::until(deadline, progress).await;
-                        room.ok_or_else(|| {
-                            late("queue the record: the buffer is full".to_owned()).hint(SLOW)
-                        })?;
+                        if task::now() >= deadline {
+                            return Err(late("queue the record: the buffer is full".to_owned()).hint(SLOW));
+                        }
+                        // Room comes with the end of a batch, and with time as well: batches stop growing.
+                        let again = task::after(task::now(), LOOK_AGAIN).min(deadline);
+                        let _ = task::until(again, progress).await;
                     }
                     Err(obstacle) => break (views, obstacle),
                 }
@@ -329,7 +329,12 @@ impl Shared {
                 Obstacle::Full => place = Some(Place::take(&self.waiting)),
                 Obstacle::Topic => {
                     place = None;
-                    let found = self.cluster.topic(&record.topic().into(), true, deadline).await;
+                    let name = record.topic().into();
+                    let found = tokio::select! {
+                        biased;
+                        () = self.until_closed() => continue,
+                        found = self.cluster.topic(&name, true, deadline) => found,
+                    };
                     let view = found.map_err(|error| error.sent(Sent::Never))?;
                     self.learn(view, task::now());
                 }
@@ -351,6 +356,8 @@ impl Shared {
     }
 }
 
+/// How often who waits for room looks without being told to.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const SLOW: &str = "brokers take records slower than they come (buffer.memory, max.block.ms)";
 
 /// A place in the queue for room, for as long as it is kept.

@@ -58,6 +58,10 @@ impl Shared {
         };
         let mut state = self.state();
         let State { batcher, view, rng, clock, .. } = &mut *state;
+        if batcher.is_closed() {
+            let error = Error::from(Refused::Closed).topic(record.topic());
+            return Err(Obstacle::Final(error.sent(Sent::Never)));
+        }
         let Time { now, wall_ms } = clock.read();
         let topic = batcher.topic(&record.topic, view, now).ok_or(Obstacle::Topic)?;
         let partition = match record.partition {
@@ -90,13 +94,14 @@ impl Shared {
             Ok(appended) => {
                 if appended.wake {
                     self.wake.notify_one();
-                    self.woken.store(true, Ordering::Relaxed);
                 }
                 Ok(Delivery::new(appended.completion, appended.index.unsigned_abs(), timestamp))
             }
             Err(Refused::Full) => {
-                // What is queued lingers no longer.
-                self.wake.notify_one();
+                // What is queued lingers no longer. Said once: who tries again and again would keep the sender from sleeping.
+                if batcher.take_hurry() {
+                    self.wake.notify_one();
+                }
                 Err(Obstacle::Full)
             }
             Err(Refused::NoPartition(count)) if partition >= count => Err(Obstacle::Partition(count)),
@@ -145,8 +150,10 @@ impl Shared {
             state.recorder.finished(&batch, now);
             settled.push(settle(batch));
         }
+        self.telling.fetch_add(1, Ordering::AcqRel);
         drop(state);
         settled.into_iter().for_each(Settled::tell);
+        self.telling.fetch_sub(1, Ordering::AcqRel);
         self.progress.notify_waiters();
     }
 
@@ -154,7 +161,20 @@ impl Shared {
         loop {
             let mut progress = pin!(self.progress.notified());
             progress.as_mut().enable();
-            if self.state().batcher.is_done(mark) {
+            // Callbacks of what is done have been called by then, as in Java.
+            if self.state().batcher.is_done(mark) && self.telling.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    /// Until the producer is closed.
+    pub(super) async fn until_closed(&self) {
+        loop {
+            let mut progress = pin!(self.progress.notified());
+            progress.as_mut().enable();
+            if self.state().batcher.is_closed() {
                 return;
             }
             progress.await;

@@ -28,7 +28,7 @@ use tracing::Instrument;
 const BLOCKING_BYTES: usize = 32 * 1024;
 
 /// The sender's end: with it, however it came about, every delivery is resolved.
-struct Ending(Arc<Shared>);
+pub(super) struct Ending(pub(super) Arc<Shared>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
@@ -41,8 +41,8 @@ impl Drop for Ending {
     }
 }
 
-pub(super) async fn run(shared: Arc<Shared>) {
-    let _ending = Ending(Arc::clone(&shared));
+pub(super) async fn run(ending: Ending) {
+    let shared = Arc::clone(&ending.0);
     let mut views = shared.cluster.views();
     let mut carriers: BTreeMap<BrokerId, mpsc::Sender<Shipment>> = BTreeMap::new();
     let mut carrying = Tasks::new();
@@ -68,6 +68,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = carrying.next() => {}
             () = task::sleep_until(deadline) => {}
         }
+        // Whoever wakes it without end must not keep its runtime.
+        task::take_part().await;
     }
 }
 
@@ -189,6 +191,7 @@ async fn seal(shared: &Arc<Shared>, mut shipment: Shipment, press: &mut Press) -
             let mut state = shared.state();
             let finished = state.batcher.lose(id, broker, &error);
             shared.finish(state, finished, task::now());
+            shared.wake.notify_one();
             None
         }
     }

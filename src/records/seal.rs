@@ -76,6 +76,10 @@ impl ClosedBatch {
         let mut compressed = Vec::with_capacity(HEADER_LEN.saturating_add(self.frame.len() / 2));
         compressed.resize(HEADER_LEN, 0);
         compressor.compress(self.frame.get(HEADER_LEN..).unwrap_or_default(), &mut compressed)?;
+        // It may wait for long, and counts with what it takes.
+        if compressed.len() < compressed.capacity().saturating_sub(compressed.capacity() / 4) {
+            compressed.shrink_to_fit();
+        }
         if compressed.len() > MAX_FRAME {
             return Err(CompressionError::TooLarge { codec: compressor.codec(), limit: MAX_FRAME });
         }
@@ -92,6 +96,12 @@ impl ClosedBatch {
         self.frame.len()
     }
 
+    /// Bytes of memory that the batch takes.
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.frame.capacity()
+    }
+
     /// Records of the batch.
     #[must_use]
     pub const fn record_count(&self) -> i32 {
@@ -104,6 +114,7 @@ impl ClosedBatch {
         apply(stamp, &mut self.header);
         self.header.seal(&mut self.frame);
         SealedBatch {
+            memory: self.frame.capacity(),
             frame: self.frame.into(),
             header: self.header,
             compression: self.compression,
@@ -122,6 +133,7 @@ impl fmt::Debug for ClosedBatch {
 #[derive(Clone)]
 pub struct SealedBatch {
     frame: Bytes,
+    memory: usize,
     header: BatchHeader,
     compression: Compression,
     uncompressed_len: usize,
@@ -139,6 +151,12 @@ impl SealedBatch {
     #[expect(clippy::len_without_is_empty, reason = "a sealed batch has at least one record")]
     pub const fn len(&self) -> usize {
         self.frame.len()
+    }
+
+    /// Bytes of memory that the batch takes.
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Bytes of the batch before it was compressed, framing included.

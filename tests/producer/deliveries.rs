@@ -227,3 +227,79 @@ fn a_timestamp_before_1970_is_refused_before_it_spoils_a_batch() {
         assert_eq!(good.await.unwrap().timestamp_ms, 0);
     });
 }
+
+/// A callback is called before a flush that waited for its record returns, as in Java.
+#[test]
+fn callbacks_were_called_when_a_flush_is_done() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let broker = ottla::broker::Broker::builder().start().await.unwrap();
+        broker.create_topic(TOPIC, 1).unwrap();
+        let client =
+            ottla::Client::builder().bootstrap(format!("127.0.0.1:{}", broker.port())).build().unwrap();
+        let producer = client.producer().set("linger.ms", "0").build().unwrap();
+        for round in 0..300 {
+            let called = Arc::new(Mutex::new(false));
+            let calling = Arc::clone(&called);
+            producer.send(Record::to(TOPIC).value("v")).await.unwrap().then(move |_| {
+                std::thread::sleep(MS / 10);
+                *calling.lock().unwrap() = true;
+            });
+            producer.flush().await.unwrap();
+            assert!(*called.lock().unwrap(), "round {round}");
+        }
+    });
+}
+
+/// Many sends that one task awaits together: the log has the order of the calls.
+#[test]
+fn sends_that_are_awaited_together_keep_their_order() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[("linger.ms", "0")]);
+        producer.partitions_for(TOPIC).await.unwrap();
+        let value = |n: usize| format!("{n:0100}");
+        let sends = (0..5_000).map(|n| producer.send(Record::to(TOPIC).partition(0).value(value(n))));
+        for sent in ottla::task::join_all(sends).await {
+            drop(sent.unwrap());
+        }
+        producer.flush().await.unwrap();
+        assert!(world.values(TOPIC, 0) == (0..5_000).map(value).collect::<Vec<_>>());
+    });
+}
+
+/// Even if the producer's task has never run.
+#[test]
+fn deliveries_are_resolved_when_the_runtime_ends_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let delivery = runtime.block_on(async {
+        let broker = ottla::broker::Broker::builder().start().await.unwrap();
+        broker.create_topic(TOPIC, 1).unwrap();
+        let client =
+            ottla::Client::builder().bootstrap(format!("127.0.0.1:{}", broker.port())).build().unwrap();
+        client.producer().build().unwrap().partitions_for(TOPIC).await.unwrap();
+        let sent = client.producer().build().unwrap().try_send(Record::to(TOPIC).value("v"));
+        Some(sent.unwrap())
+    });
+    drop(runtime);
+    let error = delivery.unwrap().outcome().expect("resolved").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+}
+
+#[test]
+fn a_close_ends_those_who_wait_for_a_topic() {
+    simulated(|world: World| async move {
+        world.cluster.add_fault(Fault::new(Fate::LoseRequest).api(ApiKey::METADATA));
+        let producer = world.producer(&[]);
+        let waiting = tokio::spawn({
+            let producer = producer.clone();
+            async move { producer.send(Record::to("unknown").value("v")).await }
+        });
+        tokio::time::sleep(SECOND).await;
+        let began = Instant::now();
+        producer.close(SECOND).await.unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+        let error = producer.send(Record::to("unknown").value("v")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+        assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    });
+}

@@ -135,3 +135,50 @@ fn in_an_outage_the_buffer_is_filled_with_records_and_not_with_air() {
         assert!(bytes > 2_800_000, "{bytes} bytes of records");
     });
 }
+
+/// Whoever tries again and again finds room in the end: he does not keep the producer from sending.
+#[test]
+fn trying_without_end_does_not_keep_the_producer_from_sending() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let broker = ottla::broker::Broker::builder().start().await.unwrap();
+        broker.create_topic(TOPIC, 1).unwrap();
+        let client =
+            ottla::Client::builder().bootstrap(format!("127.0.0.1:{}", broker.port())).build().unwrap();
+        let producer = client.producer().buffer_memory(40_000).build().unwrap();
+        producer.partitions_for(TOPIC).await.unwrap();
+        let began = std::time::Instant::now();
+        let mut taken = 0;
+        while taken < 500 {
+            match producer.try_send(Record::to(TOPIC).value([b'x'; 1_000])) {
+                Ok(_) => taken += 1,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::QueueFull, "{error}");
+                    assert!(began.elapsed() < 20 * SECOND, "{taken} records in {:?}", began.elapsed());
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    });
+}
+
+/// What waits for room gets what becomes free without any batch having ended.
+#[test]
+fn room_that_comes_with_time_is_given_to_who_waits() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[("buffer.memory", "100000"), ("batch.size", "25000")]);
+        producer.send(Record::to(TOPIC).partition(0).value("first")).await.unwrap().await.unwrap();
+        let _lost = world.lose_requests();
+        // Partition 0 owes five answers; an open batch of partition 1 doubles until it cannot.
+        let mut bytes = 0;
+        loop {
+            let send = producer.send(Record::to(TOPIC).partition(1).value([b'x'; 500]));
+            match tokio::time::timeout(5 * SECOND, send).await {
+                Ok(sent) => drop(sent.unwrap()),
+                Err(_) => break,
+            }
+            bytes += 500;
+        }
+        assert!(bytes > 80_000, "{bytes} bytes of records in a buffer of 100,000");
+    });
+}

@@ -91,7 +91,8 @@ impl<C: Divide> Batcher<C> {
         self.limits.check(&record)?;
         let at = self.lane_of(topic, partition)?;
         let appended = match self.append_to_open(topic, at, &record, now) {
-            Ok(None) => self.append_to_new(topic, at, &record, open),
+            // There may be room for a new batch where there is none for the open one to double.
+            Ok(None) | Err(Refused::Full) => self.append_to_new(topic, at, &record, open),
             Ok(Some(appended)) => Ok(appended),
             Err(refused) => Err(refused),
         };
@@ -99,6 +100,7 @@ impl<C: Divide> Batcher<C> {
             && self.flush_below < self.next_serial
         {
             self.flush();
+            self.hurry = true;
         }
         appended
     }

@@ -120,7 +120,9 @@ impl Content {
     pub(super) fn memory(&self) -> usize {
         match self {
             Content::Open(builder) => builder.capacity(),
-            other => other.len(),
+            Content::Closed(batch) => batch.memory(),
+            Content::Sealed(batch) => batch.memory(),
+            Content::Away => 0,
         }
     }
 
@@ -260,6 +262,7 @@ impl<C> Lane<C> {
             return None;
         }
         let mut batch = self.queue.pop_front()?;
+        let is_retry = matches!(batch.content, Content::Sealed(_));
         let freed = batch.close(&mut self.usual_len);
         if producer.idempotent && batch.stamp.is_none() {
             batch.stamp = self.sequences.number(producer, batch.records);
@@ -272,7 +275,7 @@ impl<C> Lane<C> {
             stamp: batch.stamp.unwrap_or(Stamp::NONE),
             created: batch.created,
             records: batch.records,
-            is_retry: batch.attempts > 0,
+            is_retry,
             freed,
         };
         self.in_flight.push(batch);

@@ -140,6 +140,8 @@ pub struct Batcher<C> {
     next_serial: u64,
     /// Batches below this serial do not linger.
     flush_below: u64,
+    /// What is queued was flushed for want of room, and nobody has been told.
+    hurry: bool,
     /// Bytes that batches take.
     held: usize,
     /// What finished batches left.
@@ -170,6 +172,8 @@ struct Topic {
 struct Outlet {
     due: BTreeSet<(Instant, usize)>,
     in_flight: usize,
+    /// When something was last taken for it.
+    last_take: Option<Instant>,
 }
 
 /// What a request takes beside its topics: header, client id, acks, transactional id. Of ordinary length; who names his
@@ -201,6 +205,7 @@ impl<C: Divide> Batcher<C> {
             next_shipment: 0,
             next_serial: 0,
             flush_below: 0,
+            hurry: false,
             held: 0,
             buffers: Buffers::new(limits.buffer_memory),
             closed: false,
@@ -321,7 +326,9 @@ impl<C: Divide> Batcher<C> {
         let id = self.next_shipment;
         self.next_shipment = id.wrapping_add(1);
         self.shipments.insert(id, items.iter().map(|item| (item.lane, item.order)).collect());
-        self.outlets.entry(broker).or_default().in_flight += 1;
+        let outlet = self.outlets.entry(broker).or_default();
+        outlet.in_flight += 1;
+        outlet.last_take = Some(now);
         Some(Shipment { id, broker, items })
     }
 
@@ -364,6 +371,16 @@ impl<C: Divide> Batcher<C> {
         self.held
     }
 
+    /// Whether it takes no more records.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether something is due now because there was no room: told once.
+    pub fn take_hurry(&mut self) -> bool {
+        std::mem::take(&mut self.hurry)
+    }
+
     /// Whether anything waits to be sent (again).
     pub fn has_queued(&self) -> bool {
         !self.expiries.is_empty()
@@ -404,6 +421,10 @@ impl<C: Divide> Batcher<C> {
         }
         let count = known.as_ref().map(|known| known.partition_count());
         let is_resized = topic.known.as_ref().map(|known| known.partition_count()) != count;
+        if is_recreated {
+            // What was too large for the old one need not be for this one.
+            topic.full_len = self.limits.batch_size;
+        }
         topic.known = known;
         if let Some(known) = &topic.known {
             topic.spread.recheck(known.partition_count(), &known.available);

@@ -61,9 +61,13 @@ impl<C> Yard<'_, C> {
         let limits = &self.batcher.limits;
         let Some(timeout) = limits.availability_timeout else { return BTreeSet::new() };
         let lanes = topic.available.iter().filter_map(|partition| self.lane(*partition));
+        // A long queue is no sign of it, as long as the broker takes from any.
+        let last_take = |lane: &Lane<C>| self.batcher.outlets.get(&lane.leader?.0)?.last_take;
         let is_late = |lane: &&Lane<C>| {
-            let head = lane.queue.front();
-            head.is_some_and(|head| after(after(head.created, limits.linger), timeout) <= self.now)
+            let ripe = lane.queue.front().map(|head| after(head.created, limits.linger));
+            ripe.is_some_and(|ripe| {
+                after(last_take(lane).map_or(ripe, |at| at.max(ripe)), timeout) <= self.now
+            })
         };
         lanes.filter(is_late).filter_map(|lane| Some(lane.leader?.0)).collect()
     }

@@ -214,7 +214,7 @@ impl<C: Divide> Batcher<C> {
 
     /// A batch that was compressed takes less than it did.
     fn recharge(&mut self, batch: &mut Batch<C>) {
-        let charge = batch.content.len().min(batch.charge);
+        let charge = batch.content.memory().min(batch.charge);
         self.held = self.held.saturating_sub(batch.charge.saturating_sub(charge));
         batch.charge = charge;
     }
@@ -268,7 +268,7 @@ impl<C: Divide> Batcher<C> {
             ),
         ];
         for (half, completion, stamp, order) in parts {
-            let charge = half.len();
+            let charge = half.memory();
             self.held = self.held.saturating_add(charge);
             lane.requeue(Batch {
                 order,

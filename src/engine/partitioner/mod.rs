@@ -15,7 +15,7 @@ pub use spread::{Ground, Load, Spread};
 
 /// Chooses the partition of each record that names none.
 ///
-/// It is called once for each record, on the task that calls `send`: it should not block.
+/// It is called on the task that calls `send`, once for each record, and again if that had to wait: it should not block.
 ///
 /// A closure is a partitioner too:
 ///

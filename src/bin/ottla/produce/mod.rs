@@ -51,7 +51,7 @@ pub(crate) struct Options {
     /// A header of each record, in the order given; NAME alone has the value null
     #[arg(short = 'H', long = "header", value_name = "NAME=VALUE")]
     headers: Vec<String>,
-    /// Compress the batches: none, gzip, snappy, lz4 or zstd; gzip:1 to 9, zstd:1 to 22 (3 without a level). lz4 takes a
+    /// Compress the batches: none, gzip, snappy, lz4 or zstd; gzip:1 to 9, zstd:1 to 22 (1 without a level). lz4 takes a
     /// level, and has but one
     #[arg(short = 'z', long, value_name = "CODEC[:LEVEL]", value_parser = Codec::parse)]
     compression: Option<Codec>,
