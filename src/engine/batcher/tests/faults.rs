@@ -7,7 +7,7 @@ use crate::messages::*;
 use crate::wire::Uuid;
 use std::time::Duration;
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits { linger: Duration::ZERO, batch_size: 1_000, ..Limits::default() }
 }
 
@@ -19,7 +19,7 @@ fn with_faults(codes: &[ErrorCode]) -> Bench {
 }
 
 /// Sends one record in each of `count` batches of partition 0 and leaves them in flight.
-fn in_flight(bench: &mut Bench, count: usize) -> Vec<crate::engine::batcher::Shipment> {
+pub(super) fn in_flight(bench: &mut Bench, count: usize) -> Vec<crate::engine::batcher::Shipment> {
     (0..count)
         .map(|number| {
             bench.send(0, &format!("v{number}")).unwrap();
@@ -28,7 +28,7 @@ fn in_flight(bench: &mut Bench, count: usize) -> Vec<crate::engine::batcher::Shi
         .collect()
 }
 
-fn values(bench: &Bench, partition: i32) -> Vec<&str> {
+pub(super) fn values(bench: &Bench, partition: i32) -> Vec<&str> {
     bench.cluster.logs.get(&partition).map_or(vec![], |log| log.values.iter().map(String::as_str).collect())
 }
 
@@ -262,7 +262,7 @@ fn the_records_that_a_broker_names_get_their_own_errors() {
     assert!(bench.error("good").to_string().contains("other records of its batch were refused"));
 }
 
-fn response(partition_responses: Vec<ProducePartitionResponse>) -> ProduceResponse {
+pub(super) fn response(partition_responses: Vec<ProducePartitionResponse>) -> ProduceResponse {
     let topic = ProduceTopicResponse { topic_id: ID, partition_responses, ..ProduceTopicResponse::default() };
     ProduceResponse { responses: vec![topic], ..ProduceResponse::default() }
 }
