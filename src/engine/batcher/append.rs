@@ -188,7 +188,7 @@ impl<C: Divide> Batcher<C> {
     }
 
     /// The lane of a partition that the topic has.
-    fn lane_of(&mut self, topic: TopicRef, partition: i32) -> Result<usize, Refused> {
+    pub(super) fn lane_of(&mut self, topic: TopicRef, partition: i32) -> Result<usize, Refused> {
         let entry = self.topics.get_mut(topic.0).ok_or(Refused::NoPartition(0))?;
         let count = entry.known.as_ref().map_or(0, |known| known.partition_count());
         let index = usize::try_from(partition).map_err(|_| Refused::NoPartition(count))?;

@@ -62,9 +62,15 @@ impl<C: Divide> Batcher<C> {
                 let hint = "the topic's max.message.bytes is below what the record takes";
                 self.judge(batch, error.hint(hint), now, rng, done)
             }
-            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+            | ErrorCode::UNKNOWN_PRODUCER_ID
+            | ErrorCode::INVALID_PRODUCER_ID_MAPPING
                 if self.producer.idempotent && !self.producer.transactional =>
             {
+                if code == ErrorCode::INVALID_PRODUCER_ID_MAPPING {
+                    // Nothing will be written under this id any more. Java gives the whole producer up.
+                    self.producer.disown(item.stamp);
+                }
                 self.judge_sequence(item, batch, error, now, rng)
             }
             // The broker knows a higher epoch. No batch of this one will be written any more.

@@ -528,6 +528,15 @@ impl<C: Divide> Batcher<C> {
     }
 }
 
+#[cfg(test)]
+impl<C: Divide> Batcher<C> {
+    /// Numbers the next batch of a partition with `first`: nobody waits for two thousand million records.
+    pub(crate) fn number_from(&mut self, topic: TopicRef, partition: i32, first: i32) {
+        let lane = self.lane_of(topic, partition).expect("a partition");
+        self.lanes[lane].sequences.start_from(&self.producer, first);
+    }
+}
+
 fn leader_of(view: &View, topic: &str, partition: i32) -> Option<(BrokerId, LeaderEpoch)> {
     view.leader(topic, partition).ok().map(|leader| (leader.broker.id, leader.epoch))
 }

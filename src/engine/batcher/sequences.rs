@@ -31,7 +31,7 @@ pub(super) struct Producer {
     pub(super) idempotent: bool,
     /// Whether batches belong to transactions.
     pub(super) transactional: bool,
-    /// `None` until InitProducerId is answered, and after the epochs of an id are used up.
+    /// `None` until InitProducerId is answered, and after the epochs of an id are used up or a broker refused it.
     pub(super) identity: Option<Identity>,
 }
 
@@ -39,6 +39,11 @@ impl Producer {
     /// Whether nothing can be sent before InitProducerId was asked (again).
     pub(super) fn needs_identity(&self) -> bool {
         self.idempotent && self.identity.is_none()
+    }
+
+    /// Drops the identity, if it is still that of a batch whose id the broker refused.
+    pub(super) fn disown(&mut self, stamp: Stamp) {
+        self.identity = self.identity.filter(|identity| identity.id.0 != stamp.producer_id);
     }
 
     /// Raises the epoch; drops the identity when it was the last epoch.
@@ -164,6 +169,12 @@ impl Sequences {
         producer.identity?;
         *self = Sequences { identity: producer.identity, ..Sequences::default() };
         Some(waiting.filter_map(|(_, records)| self.number(producer, records)).collect())
+    }
+
+    /// Gives the next new batch this number. A broker that knows nothing of a producer takes any.
+    #[cfg(test)]
+    pub(super) fn start_from(&mut self, producer: &Producer, first: i32) {
+        *self = Sequences { identity: producer.identity, next: first, ..Sequences::default() };
     }
 
     fn is_of(&self, stamp: Stamp) -> bool {

@@ -1,5 +1,6 @@
 mod bench;
 mod faults;
+mod numbers;
 mod pipelined;
 mod sending;
 mod simulation;

@@ -283,7 +283,7 @@ impl Log {
         if let Some((_, offset)) = known.recent.iter().find(|(recent, _)| *recent == first) {
             return Ok(Some(*offset));
         }
-        if first == super::super::advance(known.last, 1) {
+        if first == behind(known.last, 1) {
             return Ok(None);
         }
         Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)
@@ -299,7 +299,7 @@ impl Log {
         if known.epoch != header.producer_epoch {
             *known = fresh();
         }
-        known.last = super::super::advance(header.base_sequence, header.record_count - 1);
+        known.last = behind(header.base_sequence, header.record_count - 1);
         known.recent.push_back((header.base_sequence, offset));
         if known.recent.len() > 5 {
             known.recent.pop_front();
@@ -311,6 +311,11 @@ impl Log {
     pub(super) fn forget(&mut self) {
         self.producers.clear();
     }
+}
+
+/// The sequence number so many records behind another, as the broker counts: there are 2^31 of them.
+fn behind(sequence: i32, records: i32) -> i32 {
+    i32::try_from((i64::from(sequence) + i64::from(records)) % (1 << 31)).unwrap()
 }
 
 pub(super) fn text(value: &str) -> Text {

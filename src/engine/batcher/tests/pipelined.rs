@@ -73,7 +73,7 @@ fn when_the_one_whose_retries_are_used_up_was_written_nothing_is_renumbered() {
 }
 
 #[test]
-fn when_the_first_of_five_fails_for_good_the_others_are_written_in_order_under_one_higher_epoch() {
+fn when_one_of_five_fails_for_good_the_later_ones_are_written_in_order_under_one_higher_epoch() {
     for refused in 0..5 {
         let (mut bench, shipments) = five(limits());
         for (number, shipment) in shipments.into_iter().enumerate() {
@@ -102,13 +102,15 @@ fn when_the_first_of_five_fails_for_good_the_others_are_written_in_order_under_o
     }
 }
 
-/// Each batch is the same five records; those of `large` are too large once.
+/// Five batches of four records; those of `large` are too large once.
 fn split_of_five(large: &[usize]) -> Bench {
     let mut bench = Bench::new(Limits { batch_size: 10_000, ..limits() });
     bench.open(0);
     let shipments: Vec<Shipment> = (0..5)
         .map(|batch| {
-            (0..4).for_each(|number| drop(bench.send(0, &format!("v{batch} {number}")).unwrap()));
+            for number in 0..4 {
+                bench.send(0, &format!("v{batch} {number}")).unwrap();
+            }
             bench.drain(0).unwrap()
         })
         .collect();
