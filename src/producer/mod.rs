@@ -408,3 +408,6 @@ fn limits(config: &ProducerConfig, cluster: &Cluster) -> Limits {
         ..Limits::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

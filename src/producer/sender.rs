@@ -169,7 +169,11 @@ async fn carry(shared: Arc<Shared>, mut shipments: mpsc::Receiver<Shipment>) {
 
 /// Compresses what is to be compressed, large batches away from the runtime's threads. `None` when the runtime is going
 /// down; the records are given up then.
-async fn seal(shared: &Arc<Shared>, mut shipment: Shipment, press: &mut Press) -> Option<Shipment> {
+pub(super) async fn seal(
+    shared: &Arc<Shared>,
+    mut shipment: Shipment,
+    press: &mut Press,
+) -> Option<Shipment> {
     if !(shared.codecs.any() && shipment.has_unsealed() && shipment.bytes() >= BLOCKING_BYTES) {
         seal_in_place(shared, &mut shipment, press);
         return Some(shipment);
