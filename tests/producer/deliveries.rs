@@ -306,3 +306,35 @@ fn a_close_ends_those_who_wait_for_a_topic() {
         assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
     });
 }
+
+/// Who polled a delivery last is told, and nobody else.
+#[test]
+fn a_delivery_that_goes_from_one_task_to_another_wakes_the_last() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake};
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    simulated(|world: World| async move {
+        let producer = world.producer(&[]);
+        let mut delivery = producer.send(Record::to(TOPIC).value("v")).await.unwrap();
+        let mut other = producer.send(Record::to(TOPIC).value("w")).await.unwrap();
+        let tasks: Vec<_> = (0..1_000).map(|_| Arc::new(Count(AtomicUsize::new(0)))).collect();
+        for task in &tasks {
+            let waker = Arc::clone(task).into();
+            assert!(std::pin::pin!(&mut delivery).poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        let first = Arc::clone(&tasks[0]).into();
+        assert!(std::pin::pin!(&mut other).poll(&mut Context::from_waker(&first)).is_pending());
+        let awaited = tokio::spawn(delivery);
+        producer.flush().await.unwrap();
+        assert_eq!(awaited.await.unwrap().unwrap().offset, 0);
+        assert_eq!(other.await.unwrap().offset, 1);
+        let woken: Vec<usize> = tasks.iter().map(|task| task.0.load(Ordering::Relaxed)).collect();
+        assert_eq!(woken[0], 1, "for the other delivery");
+        assert_eq!(woken[1..].iter().sum::<usize>(), 0, "who does not wait any more is not woken");
+    });
+}

@@ -1,5 +1,6 @@
 //! The producer as a program sees it, against embedded brokers on simulated time: [`deliveries`](mod@deliveries),
-//! [`room`](mod@room) in the buffer, [`placing`](mod@placing) and what it [`tells`](mod@tells) of itself.
+//! [`room`](mod@room) in the buffer, [`placing`](mod@placing), how it follows its [`topics`](mod@topics), what some
+//! [`settings`](mod@settings) bring about, and what it [`tells`](mod@tells) of itself.
 //!
 //! What becomes of records under faults is in `tests/sim` and `tests/scenarios`; rules for each error code are with the batcher.
 #![cfg(feature = "broker")]
@@ -17,7 +18,9 @@
 mod deliveries;
 mod placing;
 mod room;
+mod settings;
 mod tells;
+mod topics;
 
 use ottla::broker::{ApiKey, Cluster, Fate, Fault, FaultId};
 use ottla::net::mem::{Faults, MemNet, Way};
@@ -41,6 +44,19 @@ impl World {
     /// A client of the cluster that asks for metadata ten times a second.
     pub fn attentive_client(&self) -> Client {
         client(&self.net, &self.cluster).set("metadata.max.age.ms", "100").build().unwrap()
+    }
+
+    /// Resets all connections, midway through whatever is being written.
+    pub fn cut(&self) {
+        for broker in self.cluster.brokers() {
+            let (host, port) = address(&self.cluster, broker);
+            self.net.cut(&host, port);
+        }
+    }
+
+    /// How many requests of an API came so far.
+    pub fn count(&self, api: ApiKey) -> usize {
+        self.cluster.requests().iter().filter(|request| request.api_key == api.0).count()
     }
 
     /// Sets a producer up.
@@ -67,20 +83,34 @@ impl World {
 
 /// Plays `test` on simulated time.
 pub fn simulated<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+    simulated_on(1, test);
+}
+
+/// Plays `test` on simulated time, with so many brokers.
+pub fn simulated_on<F: Future<Output = ()>>(brokers: usize, test: impl FnOnce(World) -> F) {
     let _simulation = ottla::task::simulate(7);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.unwrap().block_on(async {
         let net = MemNet::new(1);
         let way = Way { latency: MS, ..Default::default() };
-        let cluster = Cluster::builder().brokers(1).listen_in_memory(&net).seed(1).start().await.unwrap();
+        let cluster =
+            Cluster::builder().brokers(brokers).keep_requests(10_000).listen_in_memory(&net).seed(1);
+        let cluster = cluster.start().await.unwrap();
         cluster.create_topic(TOPIC, 2).unwrap();
-        let address = cluster.bootstrap_servers();
-        let (host, port) = address.split_once(':').unwrap();
         let faults = Faults { to_server: way.clone(), to_client: way, ..Default::default() };
-        net.set_faults(host, port.parse().unwrap(), faults);
+        for broker in cluster.brokers() {
+            let (host, port) = address(&cluster, broker);
+            net.set_faults(&host, port, faults.clone());
+        }
         let client = client(&net, &cluster).build().unwrap();
         test(World { net, cluster, client }).await;
     });
+}
+
+fn address(cluster: &Cluster, broker: i32) -> (String, u16) {
+    let address = cluster.address(broker).unwrap();
+    let (host, port) = address.rsplit_once(':').unwrap();
+    (host.to_owned(), port.parse().unwrap())
 }
 
 fn client(net: &MemNet, cluster: &Cluster) -> ClientBuilder {

@@ -1,6 +1,7 @@
 //! Room in the buffer, and who gets it.
 
 use crate::{MS, SECOND, TOPIC, World, simulated};
+use ottla::broker::{ApiKey, Fate, Fault};
 use ottla::{ErrorKind, Producer, Record};
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
@@ -177,5 +178,25 @@ fn room_that_comes_with_time_is_given_to_who_waits() {
             bytes += 500;
         }
         assert!(bytes > 80_000, "{bytes} bytes of records in a buffer of 100,000");
+    });
+}
+
+/// What waiting for the topic took is not there for waiting for room.
+#[test]
+fn max_block_ms_is_one_time_for_the_topic_and_for_room() {
+    simulated(|world: World| async move {
+        let settings = [("buffer.memory", "20000"), ("batch.size", "5000"), ("max.block.ms", "700")];
+        let producer = world.producer(&settings);
+        producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
+        let _lost = world.lose_requests();
+        fill(&producer).await;
+        world.cluster.create_topic("late", 1).unwrap();
+        let slow = Fault::new(Fate::Delay(400 * MS)).api(ApiKey::METADATA).times(1);
+        world.cluster.add_fault(slow);
+        let began = Instant::now();
+        let error = producer.send(Record::to("late").value([b'y'; 1_000])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(error.to_string().contains("buffer"), "the topic became known: {error}");
+        assert!((700 * MS..760 * MS).contains(&began.elapsed()), "{:?}", began.elapsed());
     });
 }
