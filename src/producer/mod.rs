@@ -19,6 +19,7 @@ mod metrics;
 mod queue;
 mod record;
 mod sender;
+mod topic_name;
 
 pub use crate::engine::partitioner::{BuiltIn, Choice, Partitioner, Unplaced};
 pub use builder::ProducerBuilder;
@@ -143,7 +144,7 @@ impl Producer {
             task::take_part().await;
             // Nearly always there is room.
             if self.shared.waiting.load(Ordering::Relaxed) == 0 {
-                match self.shared.append(&record) {
+                match self.shared.append_in_place(&record) {
                     Ok(delivery) => return Ok(delivery),
                     Err(Obstacle::Final(error)) => return Err(error),
                     Err(Obstacle::Full | Obstacle::Topic | Obstacle::Partition(_)) => {}

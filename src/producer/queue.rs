@@ -44,12 +44,15 @@ pub(super) enum Obstacle {
 }
 
 impl Shared {
+    #[inline]
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // No step leaves the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn append(&self, record: &Record) -> Result<Delivery, Obstacle> {
+    /// As [`append`](Self::append), in place: what it returns stays in registers then. For the path of every record only.
+    #[inline(always)]
+    pub(super) fn append_in_place(&self, record: &Record) -> Result<Delivery, Obstacle> {
         let chosen = match &self.chooser {
             Chooser::Own(partitioner) if record.partition.is_none() => {
                 Some(self.ask(&**partitioner, record)?)
@@ -63,7 +66,7 @@ impl Shared {
             return Err(Obstacle::Final(error.sent(Sent::Never)));
         }
         let Time { now, wall_ms } = clock.read();
-        let topic = batcher.topic(&record.topic, view, now).ok_or(Obstacle::Topic)?;
+        let topic = batcher.topic(record.topic.as_bytes(), view, now).ok_or(Obstacle::Topic)?;
         let partition = match record.partition {
             Some(partition) => partition,
             None => {
@@ -112,12 +115,18 @@ impl Shared {
         }
     }
 
+    /// Appends a record to a batch, if that can be done now.
+    pub(super) fn append(&self, record: &Record) -> Result<Delivery, Obstacle> {
+        self.append_in_place(record)
+    }
+
     /// Asks the program's own partitioner. Without the lock: it may take its time, or send.
     fn ask(&self, partitioner: &dyn Partitioner, record: &Record) -> Result<Choice, Obstacle> {
         let (name, known) = {
             let mut state = self.state();
             let State { batcher, view, clock, .. } = &mut *state;
-            let topic = batcher.topic(&record.topic, view, clock.read().now).ok_or(Obstacle::Topic)?;
+            let topic =
+                batcher.topic(record.topic.as_bytes(), view, clock.read().now).ok_or(Obstacle::Topic)?;
             let (name, known) = batcher.known(topic).ok_or(Obstacle::Topic)?;
             (Arc::clone(name), Arc::clone(known))
         };

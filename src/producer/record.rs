@@ -1,8 +1,8 @@
 //! [`Record`]: what a producer sends.
 
+use super::topic_name::TopicName;
 use crate::wire::Text;
 use bytes::Bytes;
-use smol_str::SmolStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A record on its way to a topic: key, value, headers, and, where the caller wants to decide, partition and timestamp.
@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Short names live in the record itself: one allocation less.
-    pub(super) topic: SmolStr,
+    pub(super) topic: TopicName,
     pub(super) partition: Option<i32>,
     /// [`NOW`], or the record's own.
     timestamp_ms: i64,
@@ -31,7 +31,7 @@ impl Record {
     /// A record for a topic, so far without key, value and headers.
     pub fn to(topic: impl AsRef<str>) -> Record {
         Record {
-            topic: SmolStr::new(topic),
+            topic: TopicName::new(topic.as_ref()),
             partition: None,
             timestamp_ms: NOW,
             key: None,
@@ -103,7 +103,7 @@ impl Record {
 
     /// The topic it goes to.
     pub fn topic(&self) -> &str {
-        &self.topic
+        self.topic.as_str()
     }
 
     pub(super) fn own_timestamp(&self) -> Option<i64> {

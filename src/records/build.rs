@@ -9,7 +9,7 @@ use super::error::RecordsError;
 use super::header::{Attributes, HEADER_LEN};
 use super::record::Header;
 use super::seal::ClosedBatch;
-use super::varint;
+use super::varint::{self, Short, Word};
 
 /// The largest frame that the batch's length field can tell.
 pub(super) const MAX_FRAME: usize = i32::MAX as usize;
@@ -65,6 +65,20 @@ struct Layout {
     body: usize,
     /// All bytes.
     total: usize,
+    /// The numbers, as long as all are short.
+    short: Option<Numbers>,
+}
+
+/// The numbers of a record, those of its headers apart, coded.
+struct Numbers {
+    body: Short,
+    /// What `body` says.
+    body_len: usize,
+    timestamp_delta: Short,
+    offset_delta: Short,
+    key_len: Short,
+    value_len: Short,
+    header_count: Short,
 }
 
 impl BatchBuilder {
@@ -175,30 +189,24 @@ impl BatchBuilder {
         Ok(self.write(timestamp, &layout, key, value, headers))
     }
 
-    /// Appends a record unless that would make the batch longer than `limit` bytes ([`len`](Self::len)); `None`
-    /// when it would. The first record is always taken: a batch of one cannot become smaller.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`append`](Self::append).
+    /// As [`append`](Self::append), unless that would make the batch longer than `limit` bytes ([`len`](Self::len)):
+    /// `None` then, as for every other reason. An answer that fits into registers; this is the path of nearly every record.
     #[inline]
-    pub fn append_within<'h, H>(
+    pub fn append_if_fits<'h, H>(
         &mut self,
         limit: usize,
         timestamp: i64,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         headers: H,
-    ) -> Result<Option<i32>, BuildError>
+    ) -> Option<i32>
     where
         H: IntoIterator<Item = Header<'h>, IntoIter: Clone>,
     {
         let headers = headers.into_iter();
-        let layout = self.layout(timestamp, key, value, headers.clone())?;
-        if self.count > 0 && self.frame.len().saturating_add(layout.total) > limit {
-            return Ok(None);
-        }
-        Ok(Some(self.write(timestamp, &layout, key, value, headers)))
+        let layout = self.layout(timestamp, key, value, headers.clone()).ok()?;
+        let fits = self.frame.len().saturating_add(layout.total) <= limit;
+        fits.then(|| self.write(timestamp, &layout, key, value, headers))
     }
 
     /// Ends the batch; `None` when nothing was appended, since no such batch may be sent.
@@ -249,13 +257,10 @@ impl BatchBuilder {
         let delta = self.count;
         let out = &mut self.frame;
         out.reserve(layout.total.saturating_add(varint::SLACK));
-        varint::put(out, signed(layout.body));
-        out.push(RECORD_ATTRIBUTES);
-        varint::put(out, layout.timestamp_delta);
-        varint::put(out, delta.into());
-        put_nullable(out, key);
-        put_nullable(out, value);
-        varint::put(out, layout.header_count);
+        match &layout.short {
+            Some(numbers) => numbers.put(out, key, value),
+            None => put_long(out, layout, delta, key, value),
+        }
         for header in headers {
             varint::put(out, signed(header.key.len()));
             out.extend_from_slice(header.key);
@@ -276,6 +281,59 @@ impl fmt::Debug for BatchBuilder {
     }
 }
 
+impl Numbers {
+    /// Of a record that takes `fixed` bytes beside them; `None` when one of them is long.
+    #[inline(always)]
+    fn of(
+        [timestamp_delta, offset_delta, key_len, value_len, header_count]: [i64; 5],
+        fixed: usize,
+    ) -> Option<Self> {
+        let (timestamp_delta, offset_delta) = (Short::new(timestamp_delta)?, Short::new(offset_delta)?);
+        let (key_len, value_len) = (Short::new(key_len)?, Short::new(value_len)?);
+        let header_count = Short::new(header_count)?;
+        let body_len = fixed
+            .saturating_add(timestamp_delta.len())
+            .saturating_add(offset_delta.len())
+            .saturating_add(key_len.len())
+            .saturating_add(value_len.len())
+            .saturating_add(header_count.len());
+        let body = Short::new(signed(body_len))?;
+        Some(Self { body, body_len, timestamp_delta, offset_delta, key_len, value_len, header_count })
+    }
+
+    /// Appends a record up to its headers.
+    #[inline(always)]
+    fn put(&self, out: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let Self { body, timestamp_delta, offset_delta, key_len, value_len, header_count, .. } = *self;
+        Word::default().then(body).then_byte(RECORD_ATTRIBUTES).then(timestamp_delta).put(out);
+        let next = Word::default().then(offset_delta).then(key_len);
+        let next = match key {
+            // The length of a null takes one byte.
+            None => next,
+            Some(key) => {
+                next.put(out);
+                out.extend_from_slice(key);
+                Word::default()
+            }
+        };
+        next.then(value_len).put(out);
+        out.extend_from_slice(value.unwrap_or_default());
+        Word::default().then(header_count).put(out);
+    }
+}
+
+/// Appends a record up to its headers, whatever its numbers.
+#[cold]
+fn put_long(out: &mut Vec<u8>, layout: &Layout, offset_delta: i32, key: Option<&[u8]>, value: Option<&[u8]>) {
+    varint::put(out, signed(layout.body));
+    out.push(RECORD_ATTRIBUTES);
+    varint::put(out, layout.timestamp_delta);
+    varint::put(out, offset_delta.into());
+    put_nullable(out, key);
+    put_nullable(out, value);
+    varint::put(out, layout.header_count);
+}
+
 #[inline(always)]
 fn layout<'h>(
     timestamp_delta: i64,
@@ -292,33 +350,33 @@ fn layout<'h>(
             .saturating_add(header.key.len())
             .saturating_add(nullable_len(header.value));
     }
-    let body = size_of_val(&RECORD_ATTRIBUTES)
-        .saturating_add(varint::len(timestamp_delta))
-        .saturating_add(varint::len(offset_delta.into()))
-        .saturating_add(nullable_len(key))
-        .saturating_add(nullable_len(value))
-        .saturating_add(varint::len(header_count))
-        .saturating_add(header_bytes);
-    Layout { timestamp_delta, header_count, body, total: varint::len(signed(body)).saturating_add(body) }
+    let payload = key.map_or(0, <[u8]>::len).saturating_add(value.map_or(0, <[u8]>::len));
+    let fixed = size_of_val(&RECORD_ATTRIBUTES).saturating_add(header_bytes).saturating_add(payload);
+    let lens = [timestamp_delta, offset_delta.into(), nullable(key), nullable(value), header_count];
+    if let Some(short) = Numbers::of(lens, fixed) {
+        let body = short.body_len;
+        let total = short.body.len().saturating_add(body);
+        return Layout { timestamp_delta, header_count, body, total, short: Some(short) };
+    }
+    let body = lens.into_iter().fold(fixed, |sum, number| sum.saturating_add(varint::len(number)));
+    let total = varint::len(signed(body)).saturating_add(body);
+    Layout { timestamp_delta, header_count, body, total, short: None }
+}
+
+/// The length that says how long bytes are, or that there are none.
+#[inline(always)]
+fn nullable(bytes: Option<&[u8]>) -> i64 {
+    bytes.map_or(NULL, |bytes| signed(bytes.len()))
 }
 
 #[inline(always)]
 fn nullable_len(bytes: Option<&[u8]>) -> usize {
-    match bytes {
-        Some(bytes) => varint::len(signed(bytes.len())).saturating_add(bytes.len()),
-        None => varint::len(NULL),
-    }
+    varint::len(nullable(bytes)).saturating_add(bytes.map_or(0, <[u8]>::len))
 }
 
-#[inline(always)]
 fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    match bytes {
-        Some(bytes) => {
-            varint::put(out, signed(bytes.len()));
-            out.extend_from_slice(bytes);
-        }
-        None => varint::put(out, NULL),
-    }
+    varint::put(out, nullable(bytes));
+    out.extend_from_slice(bytes.unwrap_or_default());
 }
 
 /// A length as varints have it. No slice is longer than `isize::MAX`.

@@ -10,8 +10,8 @@ use super::error::RecordFlaw;
 const MAX_LEN_32: usize = 5;
 /// Longest varint of 64 bits.
 const MAX_LEN_64: usize = 10;
-/// The bytes that [`put`] stores at once; what it needs beyond its own length in the buffer.
-pub(super) const SLACK: usize = 4;
+/// The bytes that a [`Word`] stores; what it needs in the buffer beyond what it writes.
+pub(super) const SLACK: usize = 8;
 
 #[inline(always)]
 const fn zigzag(value: i64) -> u64 {
@@ -39,23 +39,70 @@ pub(super) const fn len(value: i64) -> usize {
     }
 }
 
-/// Appends `value`. Values of up to two bytes are stored as a word of four bytes that is cut to size, which
-/// costs one capacity check and one store; call with [`SLACK`] bytes more reserved than the varint is long.
-#[inline(always)]
-pub(super) fn put(out: &mut Vec<u8>, value: i64) {
-    let coded = zigzag(value);
-    let (word, len) = match coded {
-        0..0x80 => (coded, 1),
-        0x80..0x4000 => (coded & 0x7f | 0x80 | (coded >> 7) << 8, 2),
-        _ => return put_long(out, coded),
-    };
-    let end = out.len().wrapping_add(len);
-    out.extend_from_slice(&((word & 0xffff) as u32).to_le_bytes());
-    out.truncate(end);
+/// A coded number of at most three bytes: all numbers of nearly all records.
+#[derive(Clone, Copy)]
+pub(super) struct Short {
+    bytes: u64,
+    len: u32,
 }
 
-#[inline(never)]
-fn put_long(out: &mut Vec<u8>, mut coded: u64) {
+impl Short {
+    /// `None` for a number that takes more.
+    #[inline(always)]
+    pub(super) const fn new(value: i64) -> Option<Self> {
+        let (bytes, len) = match zigzag(value) {
+            coded @ 0..0x80 => (coded, 1),
+            coded @ 0x80..0x4000 => (coded & 0x7f | (coded << 1) & 0x7f00 | 0x80, 2),
+            coded @ 0x4000..0x20_0000 => {
+                (coded & 0x7f | (coded << 1) & 0x7f00 | (coded << 2) & 0x7f_0000 | 0x8080, 3)
+            }
+            _ => return None,
+        };
+        Some(Self { bytes, len })
+    }
+
+    /// Bytes that it takes.
+    #[inline(always)]
+    pub(super) const fn len(self) -> usize {
+        self.len as usize
+    }
+}
+
+/// Up to eight bytes on their way into a buffer, so that short numbers in a row are stored at once.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Word {
+    bytes: u64,
+    len: u32,
+}
+
+impl Word {
+    /// With a number behind. There is room for two; for three if one of them takes no more than two bytes.
+    #[inline(always)]
+    pub(super) const fn then(self, Short { bytes, len }: Short) -> Self {
+        Self {
+            bytes: self.bytes | bytes.wrapping_shl(self.len.wrapping_mul(8)),
+            len: self.len.wrapping_add(len),
+        }
+    }
+
+    /// With a byte behind.
+    #[inline(always)]
+    pub(super) const fn then_byte(self, byte: u8) -> Self {
+        self.then(Short { bytes: byte as u64, len: 1 })
+    }
+
+    /// Appends it. Have [`SLACK`] bytes more reserved than is written.
+    #[inline(always)]
+    pub(super) fn put(self, out: &mut Vec<u8>) {
+        let end = out.len().wrapping_add(self.len as usize);
+        out.extend_from_slice(&self.bytes.to_le_bytes());
+        out.truncate(end);
+    }
+}
+
+/// Appends a number of any length.
+pub(super) fn put(out: &mut Vec<u8>, value: i64) {
+    let mut coded = zigzag(value);
     while coded >= 0x80 {
         out.push((coded & 0x7f) as u8 | 0x80);
         coded >>= 7;
@@ -185,6 +232,14 @@ mod tests {
             let value = value >> shift;
             let coded = bytes(value);
             prop_assert_eq!(coded.len(), len(value));
+            let short = Short::new(value);
+            prop_assert_eq!(short.is_some(), coded.len() <= 3);
+            if let Some(short) = short {
+                let mut word = Vec::new();
+                Word::default().then_byte(1).then(short).then(short).put(&mut word);
+                prop_assert_eq!(short.len(), coded.len());
+                prop_assert_eq!(word, [&[1], &coded[..], &coded[..]].concat());
+            }
             let mut rest = &coded[..];
             prop_assert_eq!(take_i64(&mut rest), Ok(value));
             prop_assert!(rest.is_empty());

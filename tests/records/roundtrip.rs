@@ -57,13 +57,11 @@ proptest! {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
             let before = builder.len();
             let cost = builder.cost(record.timestamp, key, value, record.headers()).unwrap();
-            if at > 0 {
-                let refused =
-                    builder.append_within(before + cost - 1, record.timestamp, key, value, record.headers());
-                prop_assert_eq!((refused, builder.len()), (Ok(None), before));
-            }
-            let place = builder.append_within(before + cost, record.timestamp, key, value, record.headers());
-            prop_assert_eq!(place, Ok(Some(at as i32)));
+            let refused =
+                builder.append_if_fits(before + cost - 1, record.timestamp, key, value, record.headers());
+            prop_assert_eq!((refused, builder.len()), (None, before));
+            let place = builder.append_if_fits(before + cost, record.timestamp, key, value, record.headers());
+            prop_assert_eq!(place, Some(at as i32));
             prop_assert_eq!(builder.len(), before + cost);
             if at == 0 {
                 prop_assert_eq!(builder.len(), BatchBuilder::len_of_one(key, value, record.headers()));

@@ -73,6 +73,7 @@ impl<C: Divide> Batcher<C> {
     ///
     /// # Errors
     /// See [`Refused`]. Only after [`Refused::Full`] can the same call succeed later.
+    #[inline(always)]
     pub fn append<'r, H>(
         &mut self,
         topic: TopicRef,
@@ -84,18 +85,54 @@ impl<C: Divide> Batcher<C> {
     where
         H: IntoIterator<Item = Header<'r>, IntoIter: Clone>,
     {
+        let record = Measured::new(record);
+        match self.append_to_open(topic, partition, &record, now) {
+            Some(appended) => Ok(appended),
+            None => self.append_anyhow(topic, partition, &record, open),
+        }
+    }
+
+    /// The way of nearly every record: into the batch that is open. `None` when there is none that takes it, whatever the
+    /// reason.
+    #[inline(always)]
+    fn append_to_open<'r, H: Iterator<Item = Header<'r>> + Clone>(
+        &mut self,
+        topic: TopicRef,
+        partition: i32,
+        record: &Measured<'r, H>,
+        now: Instant,
+    ) -> Option<Appended<C>> {
+        let topic = self.topics.get_mut(topic.0).filter(|_| !self.closed)?;
+        let at = (*topic.lanes.get(usize::try_from(partition).ok()?)?)?;
+        let lane = self.lanes.get_mut(at)?;
+        let batch = lane.queue.back_mut().filter(|last| now <= last.open_until)?;
+        let room = self.limits.buffer_memory.saturating_sub(self.held);
+        let ripe_len = topic.full_len.min(self.limits.ripe_bytes);
+        let added = batch.append(record, topic.full_len, ripe_len, room)?;
+        batch.newest = batch.newest.max(now);
+        self.held = self.held.saturating_add(added.memory);
+        topic.spread.appended(lane.partition, added.bytes);
+        let completion = batch.completion.clone();
+        let wake = added.is_ripe && self.schedule(at);
+        Some(Appended { completion, index: added.index, wake })
+    }
+
+    /// The way of the others: into a new batch, or back with the reason.
+    #[inline(never)]
+    fn append_anyhow<'r, H: Iterator<Item = Header<'r>> + Clone>(
+        &mut self,
+        topic: TopicRef,
+        partition: i32,
+        record: &Measured<'r, H>,
+        open: impl FnOnce(&Arc<str>) -> (C, Instant),
+    ) -> Result<Appended<C>, Refused> {
         if self.closed {
             return Err(Refused::Closed);
         }
-        let record = Measured::new(record);
-        self.limits.check(&record)?;
+        self.limits.check(record)?;
         let at = self.lane_of(topic, partition)?;
-        let appended = match self.append_to_open(topic, at, &record, now) {
-            // There may be room for a new batch where there is none for the open one to double.
-            Ok(None) | Err(Refused::Full) => self.append_to_new(topic, at, &record, open),
-            Ok(Some(appended)) => Ok(appended),
-            Err(refused) => Err(refused),
-        };
+        // There may be room for a new batch where there is none for the open one to double.
+        let appended = self.append_to_new(topic, at, record, open);
         if let Err(Refused::Full) = appended
             && self.flush_below < self.next_serial
         {
@@ -105,33 +142,8 @@ impl<C: Divide> Batcher<C> {
         appended
     }
 
-    /// The way of nearly every record: into the batch that is open. `None` when there is none that takes it.
-    #[inline]
-    fn append_to_open<'r, H: Iterator<Item = Header<'r>> + Clone>(
-        &mut self,
-        topic: TopicRef,
-        at: usize,
-        record: &Measured<'r, H>,
-        now: Instant,
-    ) -> Result<Option<Appended<C>>, Refused> {
-        let (Some(lane), Some(topic)) = (self.lanes.get_mut(at), self.topics.get_mut(topic.0)) else {
-            return Ok(None);
-        };
-        let Some(batch) = lane.queue.back_mut().filter(|last| now <= last.open_until) else {
-            return Ok(None);
-        };
-        let room = self.limits.buffer_memory.saturating_sub(self.held);
-        let ripe_len = topic.full_len.min(self.limits.ripe_bytes);
-        let Some(added) = batch.append(record, topic.full_len, ripe_len, room)? else { return Ok(None) };
-        batch.newest = batch.newest.max(now);
-        self.held = self.held.saturating_add(added.memory);
-        topic.spread.appended(lane.partition, added.bytes);
-        let completion = batch.completion.clone();
-        let wake = added.is_ripe && self.schedule(at);
-        Ok(Some(Appended { completion, index: added.index, wake }))
-    }
-
     /// Opens a batch with the record.
+    #[inline(never)]
     fn append_to_new<'r, H: Iterator<Item = Header<'r>> + Clone>(
         &mut self,
         topic: TopicRef,
@@ -151,13 +163,17 @@ impl<C: Divide> Batcher<C> {
         }
         let wanted = lane.usual_len.saturating_add(lane.usual_len / 8).max(MIN_ROOM).min(topic.full_len);
         let wanted = wanted.max(record.most).min(room).max(size);
-        let buffer = self.buffers.take(wanted, room);
+        let mut builder = BatchBuilder::reusing(self.buffers.take(wanted, room));
+        let Entry { timestamp, key, value, headers } = &record.entry;
+        let index = builder.append(*timestamp, *key, *value, headers.clone()).map_err(Refused::Build)?;
+        topic.spread.appended(lane.partition, builder.len().saturating_sub(HEADER_LEN));
         let (completion, now) = open(&topic.label);
-        let mut batch = Batch {
+        let batch = Batch {
             order: Order { serial: self.next_serial, part: 0 },
             completion,
-            content: Content::Open(BatchBuilder::reusing(buffer)),
-            records: 0,
+            records: index.saturating_add(1),
+            charge: builder.capacity(),
+            content: Content::Open(builder),
             stamp: None,
             ordinal: 0,
             created: now,
@@ -168,18 +184,14 @@ impl<C: Divide> Batcher<C> {
             attempts: 0,
             sent: Sent::Never,
             last_error: None,
-            charge: 0,
         };
-        let added = batch.append(record, usize::MAX, usize::MAX, usize::MAX)?.ok_or(Refused::Full)?;
-        topic.spread.appended(lane.partition, added.bytes);
-        batch.charge = batch.content.memory();
         self.held = self.held.saturating_add(batch.charge);
         let completion = batch.completion.clone();
         self.next_serial = self.next_serial.wrapping_add(1);
         self.unfinished.insert(batch.order.serial, 1);
         lane.queue.push_back(batch);
         let wake = self.schedule(at) || self.is_lacking(at);
-        Ok(Appended { completion, index: added.index, wake })
+        Ok(Appended { completion, index, wake })
     }
 
     /// Whether an identity or a leader is missing: nothing is due then, and somebody has to ask for it.
@@ -269,34 +281,25 @@ impl<'r, H: Iterator<Item = Header<'r>> + Clone> Measured<'r, H> {
 }
 
 impl<C> Batch<C> {
-    /// Appends, if the batch is open and takes the record.
-    ///
-    /// # Errors
-    /// [`Refused::Full`] when it would have to grow by more than there is `room` for; what the first record of a batch
-    /// cannot say.
-    #[inline]
+    /// Appends, if the batch is open and takes the record without growing by more than there is `room` for.
+    #[inline(always)]
     fn append<'r, H: Iterator<Item = Header<'r>> + Clone>(
         &mut self,
         record: &Measured<'r, H>,
         full_len: usize,
         ripe_len: usize,
         room: usize,
-    ) -> Result<Option<Added>, Refused> {
-        let Content::Open(builder) = &mut self.content else { return Ok(None) };
+    ) -> Option<Added> {
+        let Content::Open(builder) = &mut self.content else { return None };
         let (len, capacity) = (builder.len(), builder.capacity());
         // Buffers double when they grow.
         let needed = len.saturating_add(record.most);
         if needed > capacity && needed.max(capacity.saturating_mul(2)).saturating_sub(capacity) > room {
-            return Err(Refused::Full);
+            return None;
         }
         let Entry { timestamp, key, value, headers } = &record.entry;
-        let index = match builder.append_within(full_len, *timestamp, *key, *value, headers.clone()) {
-            Ok(Some(index)) => index,
-            Ok(None) => return Ok(None),
-            Err(error) if builder.record_count() == 0 => return Err(Refused::Build(error)),
-            // Its timestamp is too far from the first one: a new batch takes it.
-            Err(_) => return Ok(None),
-        };
+        // A timestamp too far from the first one is another reason for a new batch.
+        let index = builder.append_if_fits(full_len, *timestamp, *key, *value, headers.clone())?;
         let memory = builder.capacity().saturating_sub(capacity);
         let added = Added {
             index,
@@ -306,7 +309,7 @@ impl<C> Batch<C> {
         };
         self.records = index.saturating_add(1);
         self.charge = self.charge.saturating_add(memory);
-        Ok(Some(added))
+        Some(added)
     }
 }
 

@@ -214,13 +214,13 @@ impl<C: Divide> Batcher<C> {
     }
 
     /// The topic, if the view knows it; from then on [`update`](Self::update) keeps it fresh.
-    pub fn topic(&mut self, name: &str, view: &View, now: Instant) -> Option<TopicRef> {
-        let is_last = |topic: &&mut Topic| *topic.label == *name;
+    pub fn topic(&mut self, name: &[u8], view: &View, now: Instant) -> Option<TopicRef> {
+        let is_last = |topic: &&mut Topic| topic.label.as_bytes() == name;
         if let Some(topic) = self.topics.get_mut(self.last_topic).filter(is_last) {
             topic.last_use = now;
             return topic.known.is_some().then_some(TopicRef(self.last_topic));
         }
-        if let Some(&at) = self.names.get(name.as_bytes()) {
+        if let Some(&at) = self.names.get(name) {
             let topic = self.topics.get_mut(at)?;
             topic.last_use = now;
             self.last_topic = at;

@@ -144,8 +144,8 @@ impl View {
     }
 
     /// A topic.
-    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
-        self.0.topics.get(name.as_bytes())
+    pub fn topic(&self, name: impl AsRef<[u8]>) -> Option<&Arc<Topic>> {
+        self.0.topics.get(name.as_ref())
     }
 
     /// A topic by its id.

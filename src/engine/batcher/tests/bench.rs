@@ -47,7 +47,7 @@ impl Bench {
         let now = crate::task::now();
         let view = view(ID, &[(0, 1), (1, 1), (0, 1), (1, 1)]);
         let mut batcher = Batcher::new(limits);
-        let topic = batcher.topic(TOPIC, &view, now).unwrap();
+        let topic = batcher.topic(TOPIC.as_bytes(), &view, now).unwrap();
         if batcher.needs_identity() {
             batcher.set_identity(Identity { id: ProducerId(9), epoch: ProducerEpoch(0) });
         }

@@ -242,7 +242,7 @@ fn nothing_is_sent_before_the_producer_id_is_there() {
     let view = view(ID, &[(0, 1)]);
     let mut bench = Bench::new(Limits { idempotent: false, ..limits() });
     bench.batcher = Batcher::new(Limits { linger: Duration::ZERO, ..limits() });
-    bench.topic = bench.batcher.topic(TOPIC, &view, bench.now).unwrap();
+    bench.topic = bench.batcher.topic(TOPIC.as_bytes(), &view, bench.now).unwrap();
     assert!(bench.batcher.needs_identity());
     assert!(bench.send(0, "a").unwrap(), "somebody has to ask for it");
     assert!(bench.batcher.ready(bench.now).is_empty());
