@@ -85,7 +85,7 @@ impl ProducerBuilder {
         self.set("retries", times.to_string())
     }
 
-    /// `linger.ms`: how long a batch of less than 128 KiB waits for more records. Default: 5 ms. Durations count to the
+    /// `linger.ms`: how long a batch of less than 512 KiB waits for more records. Default: 5 ms. Durations count to the
     /// microsecond, rounded up; one beyond the setting's range is the nearest in it.
     pub fn linger(self, linger: Duration) -> ProducerBuilder {
         self.set_duration("linger.ms", linger)

@@ -33,7 +33,7 @@ async fn behind_the_last_sequence_number_a_broker_takes_0() {
             let mut state = producer.shared.state();
             let State { batcher, view, .. } = &mut *state;
             batcher.set_identity(Identity { id: ProducerId(7_000), epoch: ProducerEpoch(0) });
-            let topic = batcher.topic(TOPIC, view, task::now()).unwrap();
+            let topic = batcher.topic(TOPIC.as_bytes(), view, task::now()).unwrap();
             batcher.number_from(topic, 0, first);
         }
         let fault = |fate| Fault::new(fate).api(ApiKey::PRODUCE).skip(20).every(11).times(5);

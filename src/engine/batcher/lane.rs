@@ -255,6 +255,11 @@ impl<C> Lane<C> {
         batch.close(&mut self.usual_len)
     }
 
+    /// Whether there is a batch that takes more.
+    pub(super) fn is_filling(&self) -> bool {
+        self.queue.back().is_some_and(|last| matches!(last.content, Content::Open(_)))
+    }
+
     /// Takes the front of the queue, numbered, for sending.
     pub(super) fn take_front(&mut self, producer: &Producer, limits: &Limits) -> Option<Taken> {
         let head = self.queue.front()?;

@@ -72,7 +72,8 @@ pub struct Limits {
     pub backoff: Backoff,
     /// `enable.idempotence`: batches are numbered; nothing is sent before [`Batcher::set_identity`].
     pub idempotent: bool,
-    /// How many bytes of records whose place does not matter go to one partition before another has its turn.
+    /// How many bytes of records whose place does not matter go to one partition before another has its turn. A batch that
+    /// still fills may get ripe first.
     pub sticky_bytes: usize,
     /// `partitioner.adaptive.partitioning.enable`: the next sticky partition is rather one whose queue is short.
     pub adaptive: bool,
@@ -87,7 +88,7 @@ impl Default for Limits {
             max_request_size: 1_048_576,
             buffer_memory: 33_554_432,
             linger: Duration::from_millis(5),
-            ripe_bytes: 131_072,
+            ripe_bytes: 524_288,
             delivery_timeout: Duration::from_secs(120),
             max_in_flight_requests: 5,
             max_in_flight_batches: 5,
@@ -465,11 +466,14 @@ impl<C: Divide> Batcher<C> {
             return None;
         }
         let taken = lane.take_front(&self.producer, &self.limits);
-        let (partition, topic) = (lane.partition, lane.topic);
+        let (partition, topic, is_filling) = (lane.partition, lane.topic, lane.is_filling());
         self.schedule(at);
         let Taken { order, content, stamp, created, records, is_retry, freed } = taken?;
         self.held = self.held.saturating_sub(freed);
-        let topic = self.topics.get(topic)?;
+        let topic = self.topics.get_mut(topic)?;
+        if !is_filling {
+            topic.spread.taken(partition);
+        }
         Some(shipment::Item {
             lane: at,
             order,

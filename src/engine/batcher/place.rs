@@ -1,7 +1,7 @@
 //! Which partition a record goes to, given what waits in each.
 
-use super::lane::{Content, Lane};
-use super::{Batcher, Divide, TopicRef, after};
+use super::lane::Lane;
+use super::{Batcher, Divide, Limits, TopicRef, after};
 use crate::engine::partitioner::{Choice, Ground, Load, Unplaced};
 use crate::engine::view;
 use crate::messages::BrokerId;
@@ -78,9 +78,9 @@ impl<C> Ground for Yard<'_, C> {
         self.batcher.limits.sticky_bytes
     }
 
-    fn is_filling(&self, partition: i32) -> bool {
-        let last = self.lane(partition).and_then(|lane| lane.queue.back());
-        last.is_some_and(|batch| matches!(batch.content, Content::Open(_)))
+    fn most(&self) -> usize {
+        let Limits { sticky_bytes, ripe_bytes, .. } = self.batcher.limits;
+        ripe_bytes.max(sticky_bytes.saturating_mul(2))
     }
 
     fn load(&self) -> Load {

@@ -13,14 +13,16 @@ pub struct Spread {
 struct Sticky {
     partition: i32,
     bytes: usize,
+    /// Whether it has a batch that takes more.
+    is_filling: bool,
 }
 
 /// What decides about the sticky partition, and only its owner knows. Asked when it matters, not for each record.
 pub trait Ground {
     /// How many bytes the sticky partition gets before another has its turn.
     fn share(&self) -> usize;
-    /// Whether the partition has a batch that still fills.
-    fn is_filling(&self, partition: i32) -> bool;
+    /// How many it gets at most, as long as its batch still fills.
+    fn most(&self) -> usize;
     /// How the next sticky partition is drawn.
     fn load(&self) -> Load;
 }
@@ -67,7 +69,7 @@ impl Spread {
                 }
                 _ => {
                     let partition = ground.load().draw(record, rng).or_else(|| draw(record, rng))?;
-                    self.sticky = Some(Sticky { partition, bytes: 0 });
+                    self.sticky = Some(Sticky { partition, bytes: 0, is_filling: false });
                     Some(partition)
                 }
             },
@@ -78,16 +80,23 @@ impl Spread {
     pub fn appended(&mut self, partition: i32, bytes: usize) {
         if let Some(sticky) = self.sticky.as_mut().filter(|sticky| sticky.partition == partition) {
             sticky.bytes = sticky.bytes.saturating_add(bytes);
+            sticky.is_filling = true;
+        }
+    }
+
+    /// A batch of a partition takes no more.
+    pub fn taken(&mut self, partition: i32) {
+        if let Some(sticky) = self.sticky.as_mut().filter(|sticky| sticky.partition == partition) {
+            sticky.is_filling = false;
         }
     }
 }
 
 impl Sticky {
-    /// Whether it is another partition's turn. A switch in the middle of a batch would leave small batches behind, so a
-    /// batch that still fills may go on, up to twice the share (KIP-794).
+    /// Whether it is another partition's turn. A switch in the middle of a batch would leave small batches behind, so one
+    /// that still fills may go on for a while (KIP-794).
     fn is_over(&self, ground: &impl Ground) -> bool {
-        let share = ground.share();
-        self.bytes >= share && (self.bytes >= share.saturating_mul(2) || !ground.is_filling(self.partition))
+        self.bytes >= ground.share() && (self.bytes >= ground.most() || !self.is_filling)
     }
 }
 

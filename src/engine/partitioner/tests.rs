@@ -2,10 +2,9 @@ use super::*;
 
 const TEN: [i32; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-/// A share of 100 bytes.
+/// A share of 100 bytes, or 200 for a batch that still fills.
 #[derive(Default)]
 struct Yard {
-    is_filling: bool,
     load: Load,
 }
 
@@ -14,8 +13,8 @@ impl Ground for Yard {
         100
     }
 
-    fn is_filling(&self, _: i32) -> bool {
-        self.is_filling
+    fn most(&self) -> usize {
+        200
     }
 
     fn load(&self) -> Load {
@@ -131,34 +130,37 @@ fn in_turn_visits_each_partition_that_has_a_leader() {
 #[test]
 fn sticky_keeps_to_a_partition_until_it_had_its_share_and_its_batch_is_done() {
     let (mut spread, mut rng) = (Spread::default(), fastrand::Rng::with_seed(7));
-    let filling = Yard { is_filling: true, ..Yard::default() };
-    let mut place = |spread: &mut Spread, ground: &Yard| {
-        spread.place(Choice::Sticky, &record(None), ground, &mut rng).unwrap()
+    let mut place = |spread: &mut Spread| {
+        spread.place(Choice::Sticky, &record(None), &Yard::default(), &mut rng).unwrap()
     };
-    let first = place(&mut spread, &filling);
+    let first = place(&mut spread);
+    spread.appended(first, 99);
+    spread.taken(first);
     for _ in 0..20 {
-        assert_eq!(place(&mut spread, &Yard::default()), first, "its share is not full");
+        assert_eq!(place(&mut spread), first, "its share is not full");
     }
     spread.appended((first + 1) % 10, 1000);
-    spread.appended(first, 120);
+    spread.appended(first, 1);
+    spread.taken((first + 1) % 10);
     for _ in 0..20 {
-        assert_eq!(place(&mut spread, &filling), first, "its batch still fills");
+        assert_eq!(place(&mut spread), first, "its batch still fills");
     }
+    spread.taken(first);
     let mut next = Vec::new();
     for _ in 0..20 {
         let mut spread = spread.clone();
-        next.push(place(&mut spread, &Yard::default()));
+        next.push(place(&mut spread));
     }
     assert!(next.iter().any(|partition| *partition != first), "drawn anew: {next:?}");
 }
 
 #[test]
-fn sticky_moves_on_at_twice_its_share_whatever_its_batch_does() {
+fn sticky_moves_on_when_it_had_the_most_whatever_its_batch_does() {
     let mut rng = fastrand::Rng::with_seed(7);
-    let filling = Yard { is_filling: true, load: Load::of_queues(&[(3, 0)]) };
+    let filling = Yard { load: Load::of_queues(&[(3, 0)]) };
     let mut spread = Spread::default();
     assert_eq!(spread.place(Choice::Sticky, &record(None), &filling, &mut rng), Some(3));
-    let filling = Yard { load: Load::of_queues(&[(4, 0)]), ..filling };
+    let filling = Yard { load: Load::of_queues(&[(4, 0)]) };
     spread.appended(3, 199);
     assert_eq!(spread.place(Choice::Sticky, &record(None), &filling, &mut rng), Some(3));
     spread.appended(3, 1);
@@ -182,7 +184,7 @@ fn sticky_leaves_a_partition_whose_leader_is_gone() {
 #[test]
 fn the_load_table_prefers_short_queues_in_java_s_proportion() {
     // Weights: longest queue (3) + 1 - own queue = 4, 1, 3.
-    let load = Yard { load: Load::of_queues(&[(0, 0), (5, 3), (9, 1)]), ..Yard::default() };
+    let load = Yard { load: Load::of_queues(&[(0, 0), (5, 3), (9, 1)]) };
     let mut rng = fastrand::Rng::with_seed(3);
     let mut hits = [0u32; 10];
     for _ in 0..8000 {
@@ -196,7 +198,7 @@ fn the_load_table_prefers_short_queues_in_java_s_proportion() {
 
 #[test]
 fn a_load_table_of_another_time_is_not_obeyed() {
-    let load = Yard { load: Load::of_queues(&[(42, 0)]), ..Yard::default() };
+    let load = Yard { load: Load::of_queues(&[(42, 0)]) };
     let mut rng = fastrand::Rng::with_seed(3);
     let place = Spread::default().place(Choice::Sticky, &record(None), &load, &mut rng).unwrap();
     assert!((0..10).contains(&place));
