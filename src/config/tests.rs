@@ -54,6 +54,10 @@ pub(crate) fn logged(work: impl FnOnce()) -> String {
             Ok(())
         }
     }
+    // Somebody listens from now on: whether anybody does is decided for all threads at once, and would be decided anew,
+    // in the middle of another's test, whenever a test begins or ends.
+    static LISTENING: std::sync::Once = std::sync::Once::new();
+    LISTENING.call_once(|| drop(tracing::subscriber::set_global_default(tracing_subscriber::registry())));
     let sink = Sink::default();
     let writer = sink.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -166,6 +166,9 @@ impl<C: Divide> Batcher<C> {
         let mut builder = BatchBuilder::reusing(self.buffers.take(wanted, room));
         let Entry { timestamp, key, value, headers } = &record.entry;
         let index = builder.append(*timestamp, *key, *value, headers.clone()).map_err(Refused::Build)?;
+        let outlet = lane.leader.and_then(|(broker, _)| self.outlets.get(&broker));
+        let is_busy = outlet.is_some_and(|outlet| outlet.in_flight >= self.limits.max_in_flight_requests);
+        topic.spread.opened(lane.partition, self.limits.sticky_most(is_busy));
         topic.spread.appended(lane.partition, builder.len().saturating_sub(HEADER_LEN));
         let (completion, now) = open(&topic.label);
         let batch = Batch {
@@ -227,6 +230,13 @@ impl<C: Divide> Batcher<C> {
 }
 
 impl Limits {
+    /// How many bytes of records whose place does not matter go to one partition at most as long as its batch fills: as
+    /// many as make it ripe, unless its broker is too busy to take it soon.
+    fn sticky_most(&self, is_busy: bool) -> usize {
+        let most = self.sticky_bytes.saturating_mul(2);
+        if is_busy { most } else { most.max(self.ripe_bytes) }
+    }
+
     fn check<'r, H: Iterator<Item = Header<'r>> + Clone>(
         &self,
         record: &Measured<'r, H>,

@@ -1,7 +1,7 @@
 //! Which partition a record goes to, given what waits in each.
 
 use super::lane::Lane;
-use super::{Batcher, Divide, Limits, TopicRef, after};
+use super::{Batcher, Divide, TopicRef, after};
 use crate::engine::partitioner::{Choice, Ground, Load, Unplaced};
 use crate::engine::view;
 use crate::messages::BrokerId;
@@ -76,11 +76,6 @@ impl<C> Yard<'_, C> {
 impl<C> Ground for Yard<'_, C> {
     fn share(&self) -> usize {
         self.batcher.limits.sticky_bytes
-    }
-
-    fn most(&self) -> usize {
-        let Limits { sticky_bytes, ripe_bytes, .. } = self.batcher.limits;
-        ripe_bytes.max(sticky_bytes.saturating_mul(2))
     }
 
     fn load(&self) -> Load {

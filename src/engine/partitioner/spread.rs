@@ -13,16 +13,15 @@ pub struct Spread {
 struct Sticky {
     partition: i32,
     bytes: usize,
-    /// Whether it has a batch that takes more.
+    /// Whether it has a batch that takes more, and how many bytes it gets at most as long as it has.
     is_filling: bool,
+    most: usize,
 }
 
 /// What decides about the sticky partition, and only its owner knows. Asked when it matters, not for each record.
 pub trait Ground {
     /// How many bytes the sticky partition gets before another has its turn.
     fn share(&self) -> usize;
-    /// How many it gets at most, as long as its batch still fills.
-    fn most(&self) -> usize;
     /// How the next sticky partition is drawn.
     fn load(&self) -> Load;
 }
@@ -69,7 +68,12 @@ impl Spread {
                 }
                 _ => {
                     let partition = ground.load().draw(record, rng).or_else(|| draw(record, rng))?;
-                    self.sticky = Some(Sticky { partition, bytes: 0, is_filling: false });
+                    self.sticky = Some(Sticky {
+                        partition,
+                        bytes: 0,
+                        is_filling: false,
+                        most: ground.share().saturating_mul(2),
+                    });
                     Some(partition)
                 }
             },
@@ -81,6 +85,13 @@ impl Spread {
         if let Some(sticky) = self.sticky.as_mut().filter(|sticky| sticky.partition == partition) {
             sticky.bytes = sticky.bytes.saturating_add(bytes);
             sticky.is_filling = true;
+        }
+    }
+
+    /// A batch was opened in a partition. It had better not be left before the partition had `most` bytes.
+    pub fn opened(&mut self, partition: i32, most: usize) {
+        if let Some(sticky) = self.sticky.as_mut().filter(|sticky| sticky.partition == partition) {
+            sticky.most = most;
         }
     }
 
@@ -96,7 +107,7 @@ impl Sticky {
     /// Whether it is another partition's turn. A switch in the middle of a batch would leave small batches behind, so one
     /// that still fills may go on for a while (KIP-794).
     fn is_over(&self, ground: &impl Ground) -> bool {
-        self.bytes >= ground.share() && (self.bytes >= ground.most() || !self.is_filling)
+        self.bytes >= ground.share() && (self.bytes >= self.most || !self.is_filling)
     }
 }
 

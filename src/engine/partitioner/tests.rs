@@ -2,7 +2,7 @@ use super::*;
 
 const TEN: [i32; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-/// A share of 100 bytes, or 200 for a batch that still fills.
+/// A share of 100 bytes.
 #[derive(Default)]
 struct Yard {
     load: Load,
@@ -11,10 +11,6 @@ struct Yard {
 impl Ground for Yard {
     fn share(&self) -> usize {
         100
-    }
-
-    fn most(&self) -> usize {
-        200
     }
 
     fn load(&self) -> Load {
@@ -163,8 +159,15 @@ fn sticky_moves_on_when_it_had_the_most_whatever_its_batch_does() {
     let filling = Yard { load: Load::of_queues(&[(4, 0)]) };
     spread.appended(3, 199);
     assert_eq!(spread.place(Choice::Sticky, &record(None), &filling, &mut rng), Some(3));
+    spread.opened(3, 300);
+    spread.appended(3, 100);
+    assert_eq!(spread.place(Choice::Sticky, &record(None), &filling, &mut rng), Some(3));
     spread.appended(3, 1);
     assert_eq!(spread.place(Choice::Sticky, &record(None), &filling, &mut rng), Some(4));
+    spread.appended(4, 200);
+    let filling = Yard { load: Load::of_queues(&[(5, 0)]) };
+    let next = spread.place(Choice::Sticky, &record(None), &filling, &mut rng);
+    assert_eq!(next, Some(5), "at twice its share, when nobody says otherwise");
 }
 
 #[test]
