@@ -39,6 +39,7 @@ fn five_in_flight_follow_a_leader_that_moves_without_a_question() {
         }
         assert!(began.elapsed() < 60 * MS, "{:?}: somebody paused", began.elapsed());
         assert_eq!(world.values("moved", 0)[1..], numbers(0..5));
+        sleep(SECOND).await;
         assert_eq!(world.count(ApiKey::METADATA), asked);
     });
 }
