@@ -89,7 +89,7 @@ fn step(
             shipments.push(shipment);
         }
     }
-    let leaderless = !state.batcher.leaderless().is_empty();
+    let leaderless = state.batcher.has_leaderless();
     let due = state.batcher.next_deadline();
     shared.finish(state, finished, now);
     for shipment in shipments {

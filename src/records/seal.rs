@@ -237,6 +237,8 @@ impl SealedBatch {
         {
             first.append(record.timestamp(), record.key(), record.value(), record.headers())?;
         }
+        // A record that is larger than the others may have needed the room of the whole.
+        first.shrink();
         let rest = self.uncompressed_len.saturating_sub(first.len()).saturating_add(2 * HEADER_LEN);
         let mut second = BatchBuilder::with_capacity(rest);
         for (_, record) in records {

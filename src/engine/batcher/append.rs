@@ -136,7 +136,11 @@ impl<C: Divide> Batcher<C> {
         if let Err(Refused::Full) = appended
             && self.flush_below < self.next_serial
         {
+            let queued = self.expiries.len();
             self.flush();
+            // As many of those to come do not linger either: who looks at all the lanes again for each batch that finds
+            // room would do little else where there are many.
+            self.flush_below = self.flush_below.saturating_add(u64::try_from(queued).unwrap_or(u64::MAX));
             self.hurry = true;
         }
         appended

@@ -41,6 +41,8 @@ pub(super) struct Lane<C> {
     pub(super) due: Option<(BrokerId, Instant)>,
     /// Under which time it is found when something of it is too old.
     pub(super) expiry: Option<Instant>,
+    /// Whether it is counted among those that have something to send and no leader.
+    pub(super) is_leaderless: bool,
     /// The size of the last batches, which the next one is likely to get.
     pub(super) usual_len: usize,
 }
@@ -197,6 +199,7 @@ impl<C> Lane<C> {
             numbered: 0,
             due: None,
             expiry: None,
+            is_leaderless: false,
             usual_len: 0,
         }
     }

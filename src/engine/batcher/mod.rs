@@ -133,6 +133,8 @@ pub struct Batcher<C> {
     outlets: BTreeMap<BrokerId, Outlet>,
     /// Lanes with something queued, by the time at which the oldest is too old.
     expiries: BTreeSet<(Instant, usize)>,
+    /// How many of those have no leader.
+    leaderless: usize,
     /// How many batches of each serial are not finished; more than one after a split.
     unfinished: BTreeMap<u64, u32>,
     /// What is in flight, by shipment.
@@ -148,6 +150,9 @@ pub struct Batcher<C> {
     /// What finished batches left.
     buffers: Buffers,
     closed: bool,
+    /// How often a lane was looked at, for tests of how much work there is.
+    #[cfg(test)]
+    looked: std::cell::Cell<usize>,
 }
 
 /// A topic that records were sent to.
@@ -201,6 +206,7 @@ impl<C: Divide> Batcher<C> {
             lanes: Vec::new(),
             outlets: BTreeMap::new(),
             expiries: BTreeSet::new(),
+            leaderless: 0,
             unfinished: BTreeMap::new(),
             shipments: BTreeMap::new(),
             next_shipment: 0,
@@ -210,6 +216,8 @@ impl<C: Divide> Batcher<C> {
             held: 0,
             buffers: Buffers::new(limits.buffer_memory),
             closed: false,
+            #[cfg(test)]
+            looked: std::cell::Cell::new(0),
             limits: Limits { batch_size, ..limits },
         }
     }
@@ -311,8 +319,11 @@ impl<C: Divide> Batcher<C> {
         }
         let mut items = Vec::new();
         let mut left = self.limits.max_request_size.saturating_sub(REQUEST_FRAMING);
-        let candidates: Vec<usize> = outlet.due.iter().map(|(_, lane)| *lane).collect();
+        // No more than there can be room for: others may be many.
+        let most = left / MIN_BATCH + 1;
+        let candidates: Vec<usize> = outlet.due.iter().take(most).map(|(_, lane)| *lane).collect();
         for at in candidates {
+            self.look();
             if !items.is_empty() && left < MIN_BATCH {
                 break;
             }
@@ -360,11 +371,9 @@ impl<C: Divide> Batcher<C> {
         self.flush()
     }
 
-    /// The topics that have records for partitions without a leader: metadata is to be asked for.
-    pub fn leaderless(&self) -> BTreeSet<&Text> {
-        let lanes = self.expiries.iter().filter_map(|(_, lane)| self.lanes.get(*lane));
-        let leaderless = lanes.filter(|lane| lane.leader.is_none());
-        leaderless.filter_map(|lane| self.topics.get(lane.topic)).map(|topic| &topic.name).collect()
+    /// Whether there are records for partitions without a leader: metadata is to be asked for.
+    pub fn has_leaderless(&self) -> bool {
+        self.leaderless > 0
     }
 
     /// Bytes that batches take, of `buffer.memory`.
@@ -489,6 +498,11 @@ impl<C: Divide> Batcher<C> {
         })
     }
 
+    fn look(&self) {
+        #[cfg(test)]
+        self.looked.set(self.looked.get() + 1);
+    }
+
     fn queued_lanes(&self) -> Vec<usize> {
         self.expiries.iter().map(|(_, lane)| *lane).collect()
     }
@@ -503,7 +517,13 @@ impl<C: Divide> Batcher<C> {
 
     /// Puts a lane where it is found at the right time. Whether it is now the first of a broker that can take it.
     fn schedule(&mut self, at: usize) -> bool {
+        self.look();
         let Some(lane) = self.lanes.get_mut(at) else { return false };
+        let is_leaderless = lane.leader.is_none() && !lane.queue.is_empty();
+        if is_leaderless != std::mem::replace(&mut lane.is_leaderless, is_leaderless) {
+            self.leaderless =
+                if is_leaderless { self.leaderless + 1 } else { self.leaderless.saturating_sub(1) };
+        }
         let full_len = self.topics.get(lane.topic).map_or(self.limits.batch_size, |topic| topic.full_len);
 
         let expiry = lane.queue.front().map(|head| head.expiry(&self.limits));
@@ -538,6 +558,11 @@ impl<C: Divide> Batcher<C> {
     pub(crate) fn number_from(&mut self, topic: TopicRef, partition: i32, first: i32) {
         let lane = self.lane_of(topic, partition).expect("a partition");
         self.lanes[lane].sequences.start_from(&self.producer, first);
+    }
+
+    /// How often a lane was looked at so far.
+    pub(crate) fn looked(&self) -> usize {
+        self.looked.get()
     }
 }
 

@@ -4,3 +4,4 @@ mod numbers;
 mod pipelined;
 mod sending;
 mod simulation;
+mod work;

@@ -7,7 +7,7 @@ use crate::engine::view::{Asked, View};
 use crate::error::{Error, ErrorKind, Sent};
 use crate::messages::*;
 use crate::records::{Batches, Header};
-use crate::wire::{Text, Uuid};
+use crate::wire::Uuid;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -316,8 +316,4 @@ impl Log {
 /// The sequence number so many records behind another, as the broker counts: there are 2^31 of them.
 fn behind(sequence: i32, records: i32) -> i32 {
     i32::try_from((i64::from(sequence) + i64::from(records)) % (1 << 31)).unwrap()
-}
-
-pub(super) fn text(value: &str) -> Text {
-    Text::from(value)
 }

@@ -1,6 +1,6 @@
 //! What becomes of batches when something goes wrong.
 
-use super::bench::{Bench, ID, TOPIC, gone, text, view};
+use super::bench::{Bench, ID, TOPIC, gone, view};
 use crate::engine::batcher::{Answer, Limits, Refused};
 use crate::error::{Error, ErrorKind, Sent};
 use crate::messages::*;
@@ -341,9 +341,9 @@ fn records_wait_for_a_leader_and_say_that_they_do() {
     bench.apply(view(ID, &[(-1, 1), (1, 1), (0, 1), (1, 1)]));
     assert!(bench.send(0, "a").unwrap(), "somebody has to ask who leads");
     assert!(bench.batcher.ready(bench.now).is_empty());
-    assert_eq!(bench.batcher.leaderless().into_iter().collect::<Vec<_>>(), [&text(TOPIC)]);
+    assert!(bench.batcher.has_leaderless());
     bench.apply(view(ID, &[(1, 2), (1, 1), (0, 1), (1, 1)]));
-    assert!(bench.batcher.leaderless().is_empty());
+    assert!(!bench.batcher.has_leaderless());
     bench.run(0);
     assert_eq!(bench.offset("a"), Some(0));
 }
