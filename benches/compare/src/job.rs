@@ -139,7 +139,7 @@ impl Job {
 }
 
 /// From the environment: beside the job's, or in their place.
-fn given() -> Settings {
+pub fn given() -> Settings {
     let words = std::env::var("COMPARE_SETTINGS").unwrap_or_default();
     let pair = |word: &str| {
         let (key, value) = word.split_once('=').expect("COMPARE_SETTINGS: key=value");

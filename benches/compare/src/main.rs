@@ -8,14 +8,18 @@
 //! compare throughput CLIENT ADDRESS SECONDS BYTES  records a second, one partition, each client's own defaults
 //! compare latency CLIENT ADDRESS RATE SECONDS      how long acknowledgements take at a rate, without linger
 //! compare first CLIENT ADDRESS                     one record; prints a line once it is acknowledged
+//! compare claims CLIENT ADDRESS TOPIC KEYS RATE    every claim of a client, until the input ends; for fault runs
 //! compare payload BYTES FILE                       writes the values that all clients send
 //! ```
 //!
 //! `COMPARE_SETTINGS="compression.type=lz4 linger.ms=20"` sets what a job does not, by Kafka's names; `COMPARE_WINDOW=4000`
 //! how many records of `produce` may wait for their acknowledgement.
 
+#![allow(clippy::disallowed_methods, reason = "a program on the real clock, with tasks of its own")]
 #![cfg_attr(not(feature = "peers"), allow(dead_code, reason = "what only peers need"))]
 
+#[cfg(feature = "rdkafka")]
+mod claims;
 mod clients;
 mod job;
 mod measure;
@@ -49,12 +53,16 @@ fn main() {
             clients::dispatch(client, &Job::latency(address), mode);
         }
         ["first", client, address] => clients::dispatch(client, &Job::latency(address), modes::Mode::First),
+        #[cfg(feature = "rdkafka")]
+        ["claims", "librdkafka", address, topic, keys, rate] => {
+            claims::librdkafka(address, topic, number(keys), number(rate));
+        }
         ["payload", bytes, file] => {
             std::fs::write(file, payload::make(number(bytes))).expect("a payload that is written")
         }
         _ => {
             eprintln!(
-                "compare run | sink | produce | throughput | latency | first | payload: see benches/compare/README.md"
+                "compare run | sink | produce | throughput | latency | first | claims | payload: see benches/compare/README.md"
             );
             std::process::exit(2);
         }

@@ -34,10 +34,10 @@ fn event(text: &mut String, random: &mut Random, number: usize) {
     let (id, trace) = ([random.next(), random.next()], [random.next(), random.next()]);
     let (customer, cents, host) = (random.below(1_000_000), random.below(100_000), random.below(65_536));
     let at = 1_760_000_000_000 + number * 37 + random.below(37);
-    write!(
+    writeln!(
         text,
         "{{\"type\":\"{kind}\",\"id\":\"{:016x}{:016x}\",\"at\":{at},\"customer\":{customer},\"city\":\"{city}\",\
-         \"amount\":{{\"cents\":{cents},\"currency\":\"CZK\"}},\"source\":\"10.17.{}.{}\",\"trace\":\"{:016x}{:016x}\"}}\n",
+         \"amount\":{{\"cents\":{cents},\"currency\":\"CZK\"}},\"source\":\"10.17.{}.{}\",\"trace\":\"{:016x}{:016x}\"}}",
         id[0], id[1], host >> 8, host & 255, trace[0], trace[1]
     )
     .expect("a string");

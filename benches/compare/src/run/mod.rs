@@ -1,7 +1,8 @@
-//! Everything, as one table: builds franz-go's program, starts the sinks on one core and the clients on another, one client
-//! after the other in each round, and puts the medians beside each other.
+//! Everything, as one table: builds franz-go's program, starts the sinks (or a real Kafka) on one core and the clients on
+//! another, one client after the other in each round, and puts the medians beside each other.
 
 mod cases;
+mod kafka;
 mod programs;
 mod table;
 
@@ -13,16 +14,19 @@ const HELP: &str = "\
 compare run [OPTIONS]    prints a Markdown table; what it is doing goes to standard error
   --cases A,B            only these; `--list` names them
   --clients A,B          only these
+  --kafka                against a real Kafka of one broker, which it starts, in place of sinks; not the cases `distant`,
+                         `distant-idempotent` and `memory`, and a fifth of the records or a tenth
   --rounds N             5 unless told
   --scale F              records and seconds of each run, times F
   --quick                2 rounds, scale 0.3
   --list                 the cases
-Both cores that it uses are to be idle. Failures of a client are told and leave its cell empty.";
+Both cores that it uses are to be idle. Failures of a client are told, also below the table.";
 
 /// What all runs gave: case, client, figures of each run.
 type Results = BTreeMap<(&'static str, String), Vec<Figures>>;
 
 struct Options {
+    kafka: bool,
     rounds: usize,
     scale: f64,
     cases: Option<Vec<String>>,
@@ -31,40 +35,64 @@ struct Options {
 
 pub fn main(words: &[&str]) {
     let options = parse(words);
-    let cases: Vec<&Case> = CASES.iter().filter(|case| chosen(&options.cases, case.name)).collect();
-    let mut workshop = Workshop::open();
+    let chosen_cases = CASES.iter().filter(|case| chosen(&options.cases, case.name));
+    let cases: Vec<&Case> = chosen_cases.filter(|case| !options.kafka || case.on_kafka > 0.0).collect();
+    let mut workshop = Workshop::open(options.kafka);
     let clients: Vec<String> =
         workshop.clients().into_iter().filter(|client| chosen(&options.clients, client)).collect();
-    let mut results = Results::new();
+    if options.kafka {
+        warm_up(&mut workshop, &cases);
+    }
+    let (mut results, mut failures) = (Results::new(), Vec::new());
     for round in 0..options.rounds {
         for case in cases.iter().filter(|case| round == 0 || !case.once) {
             for client in &clients {
-                measure(&mut workshop, case, client, &options, round, &mut results);
+                let who = format!("round {} {} {client}", round + 1, case.name);
+                for figures in measure(&mut workshop, case, client, &options, &who, &mut failures) {
+                    results.entry((case.name, client.to_owned())).or_default().push(figures);
+                }
             }
         }
     }
     print!("{}", table::render(&clients, &results));
-    print!("\n{}", table::notes(&clients, options.rounds, options.scale));
+    let notes = table::notes(&clients, &workshop.against(), options.rounds, options.scale);
+    print!("\n{notes}{}", table::failures(&failures));
 }
 
-fn measure(
-    workshop: &mut Workshop,
-    case: &'static Case,
-    client: &str,
-    options: &Options,
-    round: usize,
-    results: &mut Results,
-) {
-    for _ in 0..case.repeat {
-        let words = (case.words)(options.scale);
-        match workshop.run(client, case, &words) {
-            Ok(figures) => {
-                eprintln!("round {} {} {client}: {}", round + 1, case.name, table::line(&figures));
-                results.entry((case.name, client.to_owned())).or_default().push(figures);
-            }
-            Err(reason) => eprintln!("round {} {} {client}: FAILED: {reason}", round + 1, case.name),
+/// Java's compiler gets what it needs to know before anybody is measured: each case once, by ours.
+fn warm_up(workshop: &mut Workshop, cases: &[&Case]) {
+    for case in cases {
+        let words = (case.words)(case.on_kafka);
+        if let Err(reason) = workshop.run("ottla", case, &words) {
+            eprintln!("warm-up {}: FAILED: {reason}", case.name);
         }
     }
+}
+
+/// The runs of a case and client in one round, told as they come; those that failed are noted.
+fn measure(
+    workshop: &mut Workshop,
+    case: &Case,
+    client: &str,
+    options: &Options,
+    who: &str,
+    failures: &mut Vec<String>,
+) -> Vec<Figures> {
+    let share = if options.kafka { case.on_kafka } else { 1.0 };
+    let words = (case.words)(options.scale * share);
+    let run = |_| match workshop.run(client, case, &words) {
+        Ok(figures) => {
+            eprintln!("{who}: {}", table::line(&figures));
+            Some(figures)
+        }
+        Err(reason) => {
+            eprintln!("{who}: FAILED: {reason}");
+            let said: Vec<&str> = reason.lines().take(2).collect();
+            failures.push(format!("{who}: {}", said.join(" ")));
+            None
+        }
+    };
+    (0..case.repeat).filter_map(run).collect()
 }
 
 fn chosen(list: &Option<Vec<String>>, name: &str) -> bool {
@@ -72,13 +100,14 @@ fn chosen(list: &Option<Vec<String>>, name: &str) -> bool {
 }
 
 fn parse(words: &[&str]) -> Options {
-    let mut options = Options { rounds: 5, scale: 1.0, cases: None, clients: None };
+    let mut options = Options { kafka: false, rounds: 5, scale: 1.0, cases: None, clients: None };
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word} wants a value"));
         match word {
             "--cases" => options.cases = Some(list(value(), &CASES.map(|case| case.name))),
             "--clients" => options.clients = Some(list(value(), &programs::ALL)),
+            "--kafka" => options.kafka = true,
             "--rounds" => options.rounds = crate::number(value()),
             "--scale" => options.scale = crate::number(value()),
             "--quick" => (options.rounds, options.scale) = (2, 0.3),

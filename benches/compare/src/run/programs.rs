@@ -1,6 +1,8 @@
-//! The programs of a run: sinks that live as long as it, clients that live for one job, and the files that they read.
+//! The programs of a run: sinks or a Kafka that live as long as it, clients that live for one job, and the files that they
+//! read.
 
-use super::cases::{Case, SinkKind};
+use super::cases::{self, Case, SinkKind};
+use super::kafka::Kafka;
 use crate::job::WINDOW_BYTES;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeMap;
@@ -16,9 +18,9 @@ pub type Figures = BTreeMap<String, f64>;
 /// All clients there are, in the table's order.
 pub const ALL: [&str; 5] = ["ottla", "librdkafka", "krafka", "franz-go", "rskafka"];
 
-/// The clients' core, and the sinks'.
+/// The clients' core, and the sinks' (or Kafka's).
 const CLIENT_CORE: usize = 0;
-const SINK_CORE: usize = 1;
+pub const SINK_CORE: usize = 1;
 /// No job takes as long.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -27,6 +29,8 @@ pub struct Workshop {
     folder: PathBuf,
     franz: Option<PathBuf>,
     sinks: BTreeMap<SinkKind, Sink>,
+    /// In place of all sinks.
+    kafka: Option<Kafka>,
 }
 
 struct Sink {
@@ -48,13 +52,15 @@ impl Drop for Workshop {
 }
 
 impl Workshop {
-    pub fn open() -> Workshop {
+    /// With a real Kafka, or with sinks.
+    pub fn open(on_kafka: bool) -> Workshop {
         let cores = sched_getaffinity(None).expect("Linux");
         assert!(cores.is_set(CLIENT_CORE) && cores.is_set(SINK_CORE), "two cores are wanted, 0 and 1");
         let folder = std::env::temp_dir().join(format!("compare-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let franz = build_franz(&folder);
-        Workshop { folder, franz, sinks: BTreeMap::new() }
+        let kafka = on_kafka.then(Kafka::start);
+        Workshop { folder, franz, sinks: BTreeMap::new(), kafka }
     }
 
     /// Those that can be run.
@@ -66,9 +72,39 @@ impl Workshop {
         ALL.iter().filter(here).map(|client| (*client).to_owned()).collect()
     }
 
-    /// One job of one client, on its core.
+    /// What the clients talk to, for the table's reader.
+    pub fn against(&self) -> String {
+        match &self.kafka {
+            None => "a sink that answers at once".to_owned(),
+            Some(kafka) => format!(
+                "Kafka {}, one broker, whose log grew in each run by the records that were acknowledged and no others",
+                kafka.fact("version")
+            ),
+        }
+    }
+
+    /// One job of one client. Against a real Kafka the job fails unless its log has grown by the records that were
+    /// acknowledged, no more and no less.
     pub fn run(&mut self, client: &str, case: &Case, words: &[String]) -> Result<Figures, String> {
-        let address = self.sink(case.sink);
+        let before = self.kafka.as_ref().map(Kafka::written);
+        let figures = self.job(client, case, words)?;
+        if let Some((kafka, before)) = self.kafka.as_ref().zip(before) {
+            let (acknowledged, written) = (cases::records(words), kafka.written() - before);
+            if written != acknowledged {
+                return Err(format!(
+                    "{acknowledged} records were acknowledged, and {written} are in the log"
+                ));
+            }
+        }
+        Ok(figures)
+    }
+
+    /// On the clients' core.
+    fn job(&mut self, client: &str, case: &Case, words: &[String]) -> Result<Figures, String> {
+        let address = match &self.kafka {
+            Some(kafka) => kafka.address(case.sink).to_owned(),
+            None => self.sink(case.sink),
+        };
         let (job, arguments) = words.split_first().expect("a job");
         let mut command = match (client, &self.franz) {
             ("franz-go", Some(franz)) => Command::new(franz),
@@ -80,6 +116,7 @@ impl Workshop {
         }
         command.arg(&address).args(arguments);
         command.env("COMPARE_SETTINGS", self.settings(case)).env("COMPARE_PAYLOAD", self.payload(case.bytes));
+        command.env("RUST_BACKTRACE", "0");
         let (line, after) = first_line(&mut command)?;
         let mut figures = parse(&line);
         figures.insert("first_ms".into(), after.as_secs_f64() * 1e3);
@@ -117,10 +154,14 @@ impl Workshop {
     }
 
     fn settings(&self, case: &Case) -> String {
+        let certificates = self.folder.join("certificates/ca.pem").display().to_string();
+        let (user, password, ca) = match &self.kafka {
+            Some(kafka) => (kafka.fact("user"), kafka.fact("password"), kafka.fact("ca")),
+            None => ("compare", "compare", certificates.as_str()),
+        };
         let login = format!(
-            "security.protocol=SASL_SSL sasl.mechanism=PLAIN sasl.username=compare sasl.password=compare \
-             ssl.ca.location={}",
-            self.folder.join("certificates/ca.pem").display()
+            "security.protocol=SASL_SSL sasl.mechanism=PLAIN sasl.username={user} sasl.password={password} \
+             ssl.ca.location={ca}"
         );
         let login = if case.sink == SinkKind::Secure { login } else { String::new() };
         format!("{} {login}", case.settings)
@@ -154,7 +195,7 @@ fn myself() -> Command {
     Command::new(std::env::current_exe().expect("a program"))
 }
 
-fn project() -> PathBuf {
+pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -184,7 +225,7 @@ fn first_line(command: &mut Command) -> Result<(String, Duration), String> {
 }
 
 /// On one core; who starts a process hands down where it may run.
-fn spawn(command: &mut Command, core: usize) -> Child {
+pub fn spawn(command: &mut Command, core: usize) -> Child {
     let before = sched_getaffinity(None).expect("Linux");
     let mut one = CpuSet::new();
     one.set(core);

@@ -66,16 +66,23 @@ fn verdict(row: &Row, clients: &[String], medians: &[Option<f64>]) -> (String, S
 }
 
 /// What the reader of the table has to know.
-pub fn notes(clients: &[String], rounds: usize, scale: f64) -> String {
+pub fn notes(clients: &[String], against: &str, rounds: usize, scale: f64) -> String {
     let versions: Vec<String> = clients.iter().map(|client| version(client)).collect();
     format!(
-        "{}. {rounds} interleaved rounds, scale {scale}; clients on one core, sinks on another.\n\
+        "{}. Against {against}. {rounds} interleaved rounds, scale {scale}; clients on one core, the other side on another.\n\
          All: acks=all, no key, each record handed over and acknowledged on its own. Idempotent, but for rskafka, which \
          cannot be; five requests in flight, but krafka keeps one batch of a partition in flight and rskafka has no limit. \
-         Linger 5 ms and batches of 1 MB; linger 0 where acks are timed and where the first is waited for. At 20 ms each \
-         client's own defaults: librdkafka is not idempotent then.\n",
+         Linger 5 ms and batches of 1 MB; linger 0 where acks are timed and where the first is waited for. At 20 ms (if \
+         that was run) each client's own defaults: librdkafka is not idempotent then.\n",
         versions.join(", ")
     )
+}
+
+/// What is not in the medians, and why.
+pub fn failures(failures: &[String]) -> String {
+    let line = |failure| format!("- {failure}\n");
+    let lines: String = failures.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("\nFailed, and not in the medians:\n\n{lines}") }
 }
 
 fn version(client: &str) -> String {
