@@ -77,15 +77,7 @@ impl Bench {
     /// Mends the brokers, reads the log with kcat, and judges what the client claimed. Prints the table, and keeps both
     /// histories under the target folder.
     pub fn report(&self, events: &[Event], promises: &Promises) -> Report {
-        let log = self.read_log();
-        let report = judge(events, &log, promises);
-        println!("{report}");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        for (what, text) in [("claims", lines(events)), ("log", lines(&log))] {
-            std::fs::write(folder.join(format!("soak-{}.{what}", self.name)), text).unwrap();
-        }
-        println!("   kept: {}/soak-{}.{{claims,log}}", folder.display(), self.name);
-        report
+        report(&self.cluster, self.name, &self.topic, events, promises)
     }
 
     /// The report on a client that has kept all its promises.
@@ -99,13 +91,36 @@ impl Bench {
 
     /// All records, as kcat reads them.
     pub fn read_log(&self) -> Vec<Found> {
-        self.cluster.mend();
-        self.cluster.await_in_sync(&self.topic);
-        let format = ["-f", "%p %o %s\n", "-X", "check.crcs=true"];
-        let mut kcat = self.cluster.kafka().kcat(&["-C", "-t", &self.topic, "-o", "beginning", "-e", "-q"]);
-        let read = process::run(kcat.args(format), b"", READ_LIMIT).success();
-        read.text().lines().map(found).collect()
+        read_log(&self.cluster, &self.topic)
     }
+}
+
+/// [`Bench::report`], for any name and topic.
+pub fn report(
+    cluster: &RealCluster,
+    name: &str,
+    topic: &str,
+    events: &[Event],
+    promises: &Promises,
+) -> Report {
+    let log = read_log(cluster, topic);
+    let report = judge(events, &log, promises);
+    println!("{report}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for (what, text) in [("claims", lines(events)), ("log", lines(&log))] {
+        std::fs::write(folder.join(format!("soak-{name}.{what}")), text).unwrap();
+    }
+    println!("   kept: {}/soak-{name}.{{claims,log}}", folder.display());
+    report
+}
+
+fn read_log(cluster: &RealCluster, topic: &str) -> Vec<Found> {
+    cluster.mend();
+    cluster.await_in_sync(topic);
+    let format = ["-f", "%p %o %s\n", "-X", "check.crcs=true"];
+    let mut kcat = cluster.kafka().kcat(&["-C", "-t", topic, "-o", "beginning", "-e", "-q"]);
+    let read = process::run(kcat.args(format), b"", READ_LIMIT).success();
+    read.text().lines().map(found).collect()
 }
 
 fn found(line: &str) -> Found {

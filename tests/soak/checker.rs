@@ -3,6 +3,7 @@
 //! A pure function of the two histories; it trusts neither the client's numbers nor its order. Which invariants hold depends
 //! on what was asked of the client: see [`Promises`].
 
+use crate::gaps;
 use crate::history::{Claim, Event, Found, Name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -304,8 +305,6 @@ fn figures(events: &[Event], claims: &Claims<'_>, places: &Places<'_>) -> Figure
         let at = (latencies.len() * percent).div_ceil(100).saturating_sub(1);
         latencies.get(at).copied().unwrap_or_default()
     };
-    let keys: BTreeSet<u32> = claims.sent.keys().map(|name| name.key).collect();
-    let of = |key: u32| longest_without_ack(events.iter().filter(move |event| event.name.key == key));
     Figures {
         sent: claims.sent.len(),
         acked: claims.acks.len(),
@@ -313,36 +312,12 @@ fn figures(events: &[Event], claims: &Claims<'_>, places: &Places<'_>) -> Figure
         possibly_written: maybe().count(),
         failed_but_written: written.count(),
         in_log: places.at.len(),
-        longest_without_ack: longest_without_ack(events.iter()),
-        longest_without_ack_of_a_key: keys.into_iter().map(of).max().unwrap_or_default(),
+        longest_without_ack: gaps::longest(events).took(),
+        longest_without_ack_of_a_key: gaps::longest_of_a_key(events).took(),
         ack_p50: share(50),
         ack_p99: share(99),
         ack_max: share(100),
     }
-}
-
-/// The longest time that somebody waited and nothing was acknowledged. A failure ends nobody's wait but its own.
-fn longest_without_ack<'a>(events: impl Iterator<Item = &'a Event>) -> Duration {
-    let (mut waiting, mut since, mut longest) = (0usize, Duration::ZERO, Duration::ZERO);
-    for event in events {
-        match event.claim {
-            Claim::Send => {
-                if waiting == 0 {
-                    since = event.at;
-                }
-                waiting += 1;
-            }
-            Claim::Ack { .. } => {
-                longest = longest.max(event.at.saturating_sub(since));
-                (waiting, since) = (waiting.saturating_sub(1), event.at);
-            }
-            Claim::Fail { .. } => {
-                longest = longest.max(event.at.saturating_sub(since));
-                waiting = waiting.saturating_sub(1);
-            }
-        }
-    }
-    longest
 }
 
 impl Invariant {

@@ -2,8 +2,7 @@
 
 use crate::bench::{Bench, RESOLVED};
 use crate::checker::{Invariant, Promises};
-use crate::history::{Claim, Event, outcomes};
-use crate::load::Load;
+use crate::history::{Claim, Event, Journal, outcomes};
 use crate::real::cluster::RealCluster;
 use ottla::NewTopic;
 use ottla::config::Acks;
@@ -11,10 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-const PARTITIONS: i32 = 3;
+pub const PARTITIONS: i32 = 3;
 
 /// How long leaders are killed for: `SOAK_SECONDS`, or two minutes.
-fn duration() -> Duration {
+pub fn duration() -> Duration {
     let seconds = std::env::var("SOAK_SECONDS").ok().filter(|text| !text.is_empty());
     Duration::from_secs(seconds.map_or(120, |text| text.parse().expect("SOAK_SECONDS is a number")))
 }
@@ -47,7 +46,7 @@ async fn leaders_moved_by_preferred_election_stall_nobody_for_two_seconds() {
 async fn leaders_killed_every_twelve_seconds_lose_duplicate_and_reorder_nothing() {
     let bench = bench!("killed", PARTITIONS);
     let load = bench.load(bench.client.producer());
-    let elections = kill_leaders(&bench, &load, duration()).await;
+    let elections = kill_leaders(&bench.cluster, &[&bench.topic], &load.journal, duration()).await;
     let events = load.stop(RESOLVED).await;
     let figures = bench.assert_whole(&events, &Promises::ALL).figures;
     assert_eq!(figures.acked, figures.sent, "the time-out of a delivery is longer than any election");
@@ -63,7 +62,7 @@ async fn leaders_killed_every_twelve_seconds_lose_duplicate_and_reorder_nothing(
 async fn deliveries_given_up_while_leaders_are_killed_break_no_promise() {
     let bench = bench!("given-up", PARTITIONS, "request.timeout.ms" = "1500");
     let load = bench.load(bench.client.producer().delivery_timeout(Duration::from_secs(3)));
-    kill_leaders(&bench, &load, duration() / 2).await;
+    kill_leaders(&bench.cluster, &[&bench.topic], &load.journal, duration() / 2).await;
     let quiet = load.journal.now();
     sleep(Duration::from_secs(4)).await;
     let events = load.stop(RESOLVED).await;
@@ -78,7 +77,7 @@ async fn deliveries_given_up_while_leaders_are_killed_break_no_promise() {
 }
 
 /// When somebody was seen to lead a partition whose leader was killed.
-struct Election {
+pub struct Election {
     partition: i32,
     at: Duration,
 }
@@ -92,24 +91,29 @@ impl Election {
     }
 }
 
-/// Kills the leader of one partition after the other, and starts each again.
-async fn kill_leaders(bench: &Bench, load: &Load, duration: Duration) -> Vec<Election> {
+/// Kills the leader of one partition of the first topic after the other, and starts each again; goes on when all topics have
+/// all their copies in sync.
+pub async fn kill_leaders(
+    cluster: &RealCluster,
+    topics: &[&str],
+    journal: &Journal,
+    duration: Duration,
+) -> Vec<Election> {
     let (begin, mut elections) = (Instant::now(), Vec::new());
     for partition in (0..PARTITIONS).cycle() {
         let next = Instant::now() + Duration::from_secs(12);
-        let leader = bench.cluster.leader(&bench.topic, partition);
-        let cluster = &*bench.cluster;
+        let leader = cluster.leader(topics[0], partition);
         cluster.kill(leader);
         thread::scope(|scope| {
             scope.spawn(|| {
                 thread::sleep(Duration::from_secs(2));
                 cluster.start(leader);
             });
-            cluster.next_leader(&bench.topic, partition, leader);
-            elections.push(Election { partition, at: load.journal.now() });
+            cluster.next_leader(topics[0], partition, leader);
+            elections.push(Election { partition, at: journal.now() });
         });
         // With two copies out of sync nothing could be acknowledged at all.
-        bench.cluster.await_in_sync(&bench.topic);
+        topics.iter().for_each(|topic| cluster.await_in_sync(topic));
         sleep(next.saturating_duration_since(Instant::now())).await;
         if begin.elapsed() >= duration {
             break;

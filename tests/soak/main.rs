@@ -14,14 +14,18 @@
     reason = "tests of the public API, with time and tasks of their own"
 )]
 
+#[path = "../support/proxy/mod.rs"]
+mod proxy;
 #[macro_use]
 #[path = "../support/real/mod.rs"]
 mod real;
 
 #[macro_use]
 mod bench;
+mod beside;
 mod checker;
 mod consuming;
+mod gaps;
 mod history;
 mod leaders;
 mod load;

@@ -259,7 +259,7 @@ fn a_time_without_work_is_no_time_without_an_acknowledgement() {
     let event = |at, claim| Event { at: Duration::from_millis(at), name: NAME, claim };
     let ack = || Claim::Ack { partition: 0, offset: 0 };
     let events = [event(0, Claim::Send), event(5, ack()), event(9_000, Claim::Send), event(9_040, ack())];
-    assert_eq!(longest_without_ack(events.iter()), Duration::from_millis(40));
+    assert_eq!(gaps::longest(&events).took(), Duration::from_millis(40));
 }
 
 #[test]

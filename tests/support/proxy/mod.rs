@@ -125,22 +125,32 @@ impl Road {
         if let Some(port) = gates.get(broker) {
             return *port;
         }
-        // Small buffers: what the proxy has not passed on is to be felt by the sender.
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(64 << 10).unwrap();
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let listener = socket.listen(128).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let gate = gate();
+        let port = gate.local_addr().unwrap().port();
         gates.insert(broker.to_owned(), port);
-        let accepting = tokio::spawn(accept(listener, broker.to_owned(), Arc::clone(&self.0)));
-        self.0.tasks.lock().unwrap().push(accepting);
+        self.lead(gate, broker);
         port
+    }
+
+    /// Makes a gate that is there already lead to this broker.
+    pub fn lead(&self, gate: TcpListener, broker: &str) {
+        let accepting = tokio::spawn(accept(gate, broker.to_owned(), Arc::clone(&self.0)));
+        self.0.tasks.lock().unwrap().push(accepting);
     }
 
     /// A dialler whose connections all go over this road.
     pub fn dial(&self) -> Arc<dyn Dial> {
         Arc::new(Over { road: self.clone(), sockets: TcpDial::new(SocketOptions::default()) })
     }
+}
+
+/// Where clients come in: a listener on a free port, for brokers that are to be told of it before they listen themselves.
+pub fn gate() -> TcpListener {
+    // Small buffers: what the proxy has not passed on is to be felt by the sender.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    socket.listen(128).unwrap()
 }
 
 impl std::fmt::Debug for Shared {

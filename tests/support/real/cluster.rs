@@ -62,9 +62,18 @@ impl RealCluster {
 
     fn find() -> Option<RealCluster> {
         let named = RealKafka::named().filter(|kafka| kafka.fact("brokers") == "3");
+        match named {
+            Some(kafka) => Some(RealCluster { kafka, ailing: std::sync::Mutex::default() }),
+            None => RealCluster::own(&[]),
+        }
+    }
+
+    /// A cluster of the caller's own; `arguments` are `tests/kafka/run`'s. Dropping it ends it.
+    pub fn own(arguments: &[&str]) -> Option<RealCluster> {
         // No topic appears because somebody asks for it.
-        let start = || RealKafka::start(&["--brokers", "3", "--set", "auto.create.topics.enable=false"]);
-        Some(RealCluster { kafka: named.or_else(start)?, ailing: std::sync::Mutex::default() })
+        let fixed = ["--brokers", "3", "--set", "auto.create.topics.enable=false"];
+        let kafka = RealKafka::start(&[&fixed[..], arguments].concat())?;
+        Some(RealCluster { kafka, ailing: std::sync::Mutex::default() })
     }
 
     /// Its addresses and tools.
