@@ -60,13 +60,13 @@ fn adaptive_partitioning_spares_a_broker_that_is_slow() {
             let settings =
                 [("partitioner.adaptive.partitioning.enable", adaptive), ("buffer.memory", "1000000000")];
             let producer = world.producer(&settings);
-            for _ in 0..5_000 {
+            for _ in 0..15_000 {
                 drop(producer.send(Record::to("two").value([b'x'; 5_000])).await.unwrap());
                 tokio::time::sleep(MS).await;
             }
             producer.flush().await.unwrap();
             let count = |partition| world.cluster.records("two", partition).len();
-            let of_slow = (count(1) + count(3)) * 100 / 5_000;
+            let of_slow = (count(1) + count(3)) * 100 / 15_000;
             assert!(share.contains(&of_slow), "{of_slow} % went to the slow one with {adaptive}");
         });
     }
