@@ -11,6 +11,7 @@
 //! May import `cluster`, `engine`, `records`, `messages`, `config`, `error`, `task`.
 
 mod builder;
+mod carrier;
 mod codecs;
 mod delivery;
 #[cfg(feature = "json")]

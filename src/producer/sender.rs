@@ -1,20 +1,13 @@
-//! The task behind a producer: takes what is ready for each broker, sends it, and hands the answers back.
-//!
-//! Each broker has a carrier of its own, which compresses and sends one request after the other, so that the requests of a
-//! broker stay in order and no broker waits for another. Answers are awaited beside that: up to
-//! `max.in.flight.requests.per.connection` requests of a broker are under way at once.
+//! The task behind a producer: takes what is ready for each broker and hands it to the broker's
+//! [carrier](super::carrier), so that the requests of a broker stay in order and no broker waits for another.
 
 use super::Shared;
-use super::codecs::Press;
+use super::carrier::{Cargo, carry};
 use super::queue::State;
-use crate::cluster::{Reach, Reply};
-use crate::config::Acks as AcksSetting;
+use crate::cluster::Reach;
 use crate::engine::batcher::{Answer, Completed, Identity, Shipment};
-use crate::error::{Error, ErrorKind, Result, Sent};
-use crate::messages::{
-    Acks, BrokerId, InitProducerIdRequest, InitProducerIdResponse, Lane, ProduceRequest, ProducerEpoch,
-    ProducerId,
-};
+use crate::error::{Error, ErrorKind, Sent};
+use crate::messages::{BrokerId, InitProducerIdRequest, InitProducerIdResponse, ProducerEpoch, ProducerId};
 use crate::task::{self, Tasks};
 use crate::wire::Span;
 use std::collections::BTreeMap;
@@ -22,10 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tracing::Instrument;
-
-/// Batches are compressed away from the runtime's threads from this size on; below, handing over costs more.
-const BLOCKING_BYTES: usize = 32 * 1024;
 
 /// The sender's end: with it, however it came about, every delivery is resolved.
 pub(super) struct Ending(pub(super) Arc<Shared>);
@@ -44,7 +33,7 @@ impl Drop for Ending {
 pub(super) async fn run(ending: Ending) {
     let shared = Arc::clone(&ending.0);
     let mut views = shared.cluster.views();
-    let mut carriers: BTreeMap<BrokerId, mpsc::Sender<Shipment>> = BTreeMap::new();
+    let mut carriers: BTreeMap<BrokerId, mpsc::Sender<Cargo>> = BTreeMap::new();
     let mut carrying = Tasks::new();
     let mut asking = Tasks::new();
     let mut is_asking = false;
@@ -76,7 +65,7 @@ pub(super) async fn run(ending: Ending) {
 /// Gives up what is too old and hands out what is ready; when to look again.
 fn step(
     shared: &Arc<Shared>,
-    carriers: &mut BTreeMap<BrokerId, mpsc::Sender<Shipment>>,
+    carriers: &mut BTreeMap<BrokerId, mpsc::Sender<Cargo>>,
     carrying: &mut Tasks<()>,
 ) -> Instant {
     let now = task::now();
@@ -100,11 +89,11 @@ fn step(
             carrying.spawn(carry(Arc::clone(shared), shipments));
             carrier
         });
-        if let Err(refused) = carrier.try_send(shipment) {
+        if let Err(refused) = carrier.try_send(Cargo::new(shared, shipment)) {
             // It is gone: the next shipment gets another one.
             carriers.remove(&broker);
             let error = Error::new(ErrorKind::Internal, "hand a request to its carrier").sent(Sent::Never);
-            shared.complete(refused.into_inner(), Answer::Failed(error));
+            refused.into_inner().complete(Answer::Failed(error));
         }
     }
     let a_while = task::after(now, shared.cluster.config().retry_backoff_max);
@@ -116,115 +105,6 @@ fn step(
         _ if leaderless => due.map_or(a_while, |due| due.min(a_while)),
         Some(due) => due,
         None => task::after(now, Duration::from_secs(86_400)),
-    }
-}
-
-/// Sends the requests of one broker, in order, until the producer is done.
-async fn carry(shared: Arc<Shared>, mut shipments: mpsc::Receiver<Shipment>) {
-    let mut answers: Tasks<()> = Tasks::new();
-    let mut press = Press::default();
-    loop {
-        let next = tokio::select! {
-            biased;
-            next = shipments.recv() => next,
-            () = answers.next() => continue,
-        };
-        let Some(shipment) = next else { return };
-        let Some(mut shipment) = seal(&shared, shipment, &mut press).await else { continue };
-        let span = tracing::debug_span!(
-            "Produce",
-            broker = shipment.broker().0,
-            batches = shipment.batch_count(),
-            bytes = shipment.bytes(),
-        );
-        let since = task::now();
-        match send(&shared, &mut shipment).instrument(span.clone()).await {
-            Ok(reply) => {
-                shared.state().recorder.sent(&shipment);
-                let shared = Arc::clone(&shared);
-                let answer = async move {
-                    let answer = match reply.await {
-                        Ok(_) if shared.config.acks == AcksSetting::None => Answer::Unacknowledged,
-                        Ok(response) => {
-                            let took = task::now().saturating_duration_since(since);
-                            shared.state().recorder.answered(took, response.throttle_time_ms);
-                            Answer::Response(response)
-                        }
-                        Err(error) => Answer::Failed(error),
-                    };
-                    shared.complete(shipment, answer);
-                };
-                answers.spawn(answer.instrument(span));
-            }
-            Err(error) => {
-                // What waits behind it has waited for the same connection; it may find a better one.
-                while let Ok(waiting) = shipments.try_recv() {
-                    shared.complete(waiting, Answer::Failed(error.clone().sent(Sent::Never)));
-                }
-                shared.complete(shipment, Answer::Failed(error));
-            }
-        }
-    }
-}
-
-/// Compresses what is to be compressed, large batches away from the runtime's threads. `None` when the runtime is going
-/// down; the records are given up then.
-pub(super) async fn seal(
-    shared: &Arc<Shared>,
-    mut shipment: Shipment,
-    press: &mut Press,
-) -> Option<Shipment> {
-    if !(shared.codecs.any() && shipment.has_unsealed() && shipment.bytes() >= BLOCKING_BYTES) {
-        seal_in_place(shared, &mut shipment, press);
-        return Some(shipment);
-    }
-    let worker = Arc::clone(shared);
-    let (id, broker) = (shipment.id(), shipment.broker());
-    let mut used = std::mem::take(press);
-    let sealing = task::blocking(move || {
-        seal_in_place(&worker, &mut shipment, &mut used);
-        (shipment, used)
-    });
-    match sealing.await {
-        Some((shipment, used)) => {
-            *press = used;
-            Some(shipment)
-        }
-        None => {
-            let error = Error::new(ErrorKind::Internal, "compress a batch: its thread is gone");
-            let mut state = shared.state();
-            let finished = state.batcher.lose(id, broker, &error);
-            shared.finish(state, finished, task::now());
-            shared.wake.notify_one();
-            None
-        }
-    }
-}
-
-fn seal_in_place(shared: &Shared, shipment: &mut Shipment, press: &mut Press) {
-    shipment.seal(|topic, batch| press.compress(&shared.codecs, topic, batch));
-}
-
-/// Hands a request to the connection; what comes back waits for the answer.
-async fn send(shared: &Shared, shipment: &mut Shipment) -> Result<Reply<ProduceRequest>> {
-    let timeout = shared.cluster.config().request_timeout;
-    let deadline = task::after(task::now(), timeout);
-    let deadline = shipment.send_by().map_or(deadline, |by| by.min(deadline));
-    let link = shared.cluster.link(shipment.broker(), Lane::Produce, deadline).await;
-    let link = link.map_err(|error| error.sent(Sent::Never))?;
-    let wanted = if shipment.has_topic_ids() { Span::from(3) } else { Span::new(3, 12) };
-    let version = link.version::<ProduceRequest>(wanted).map_err(|error| error.sent(Sent::Never))?;
-    let acks = match shared.config.acks {
-        AcksSetting::All => Acks::ALL,
-        AcksSetting::Leader => Acks::LEADER,
-        AcksSetting::None => Acks::NONE,
-    };
-    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-    let request = shipment.request(acks, timeout_ms, None);
-    if acks == Acks::NONE {
-        link.send_unanswered(&request, version).await
-    } else {
-        link.send(&request, version).await
     }
 }
 
@@ -278,7 +158,7 @@ impl Shared {
     }
 
     /// Takes the answer to a request.
-    fn complete(&self, shipment: Shipment, answer: Answer) {
+    pub(super) fn complete(&self, shipment: Shipment, answer: Answer) {
         let now = task::now();
         let mut state = self.state();
         let State { batcher, rng, recorder, .. } = &mut *state;

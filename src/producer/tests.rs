@@ -2,6 +2,7 @@
 //! between two threads.
 #![cfg(feature = "broker")]
 
+use super::carrier::Cargo;
 use super::codecs::Press;
 use super::*;
 use crate::Client;
@@ -79,13 +80,32 @@ async fn what_is_lost_on_another_thread_is_given_up_and_the_next_goes_at_once() 
     assert!(task::now() - began < SECOND, "nobody woke the sender");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_carrier_is_gone_is_handed_back() {
+    let (_brokers, client) = brokers().await;
+    let producer = client.producer().set("linger.ms", "86400000").set("delivery.timeout.ms", "99999999");
+    let producer = producer.build().unwrap();
+    producer.partitions_for(TOPIC).await.unwrap();
+    let lost = producer.try_send(Record::to(TOPIC).value("lost")).unwrap();
+    task::sleep_until(task::after(task::now(), SECOND)).await;
+    producer.shared.state().batcher.flush();
+    let leader = BrokerId(1);
+    let shipment = producer.shared.state().batcher.drain(leader, task::now()).expect("it is due");
+    drop(Cargo::new(&producer.shared, shipment));
+    let error = lost.await.unwrap_err();
+    assert_eq!((error.kind(), error.is_possibly_written()), (ErrorKind::Internal, true), "{error}");
+    let next = producer.send(Record::to(TOPIC).value("next")).await.unwrap();
+    producer.flush().await.unwrap();
+    assert_eq!(next.await.unwrap().offset, 0);
+}
+
 /// Compresses on a runtime whose threads are gone.
 async fn lose_in_sealing(shared: &Arc<Shared>, shipment: Shipment) {
     let dead = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let there = dead.handle().clone();
     dead.shutdown_background();
     let mut press = Press::default();
-    let mut sealing = pin!(sender::seal(shared, shipment, &mut press));
+    let mut sealing = pin!(carrier::seal(shared, shipment, &mut press));
     let sealed = std::future::poll_fn(|cx| {
         let _there = there.enter();
         sealing.as_mut().poll(cx)
