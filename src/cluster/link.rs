@@ -10,13 +10,14 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A connection, as the layers above use it.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     handle: Handle,
     timeout: Duration,
+    send_by: Option<Instant>,
 }
 
 /// What a request takes beside record sets, in most cases.
@@ -24,12 +25,24 @@ const USUAL_BYTES: usize = 256;
 
 impl Link {
     pub(super) fn new(handle: Handle, timeout: Duration) -> Link {
-        Link { handle, timeout }
+        Link { handle, timeout, send_by: None }
+    }
+
+    /// The same connection, for requests that may not be sent any more after a time: while the broker throttles the client,
+    /// they wait.
+    pub(crate) fn send_by(self, send_by: Option<Instant>) -> Link {
+        Link { send_by, ..self }
     }
 
     /// The newest version of an API that both sides speak and `wanted` allows.
     pub(crate) fn version<R: Request>(&self, wanted: Span) -> Result<i16> {
         self.handle.versions().pick(R::API.key, wanted).map_err(|error| error.broker(self.handle.peer()))
+    }
+
+    /// Sends nothing for so long, as if the broker had said so.
+    #[cfg(test)]
+    pub(crate) fn mute(&self, throttle: Duration) {
+        self.handle.mute(throttle);
     }
 
     /// How errors name the broker.
@@ -78,7 +91,8 @@ impl Link {
                 .sent(Sent::Never)
                 .source(error)
         })?;
-        let call = Call { key: R::API.key, version, body, answered, timeout: self.timeout };
+        let call =
+            Call { key: R::API.key, version, body, answered, timeout: self.timeout, send_by: self.send_by };
         let pending = self.handle.send(call).await.map_err(said_of::<R>)?;
         Ok(Reply { pending, handle: self.handle.clone(), answered, request: PhantomData })
     }

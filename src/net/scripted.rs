@@ -297,7 +297,14 @@ pub(crate) fn call_for_metadata() -> Call {
     let mut body = BytesMut::new();
     AnyRequest::from(MetadataRequest::default()).encode(12, &mut body).unwrap();
     let timeout = 30 * SECOND;
-    Call { key: ApiKey::METADATA, version: 12, body: vec![body.freeze()], answered: true, timeout }
+    Call {
+        key: ApiKey::METADATA,
+        version: 12,
+        body: vec![body.freeze()],
+        answered: true,
+        timeout,
+        send_by: None,
+    }
 }
 
 /// Settings of a client that starts from these servers.

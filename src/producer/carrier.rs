@@ -196,7 +196,7 @@ async fn send(shared: &Shared, shipment: &mut Shipment) -> Result<Reply<ProduceR
     let deadline = task::after(task::now(), timeout);
     let deadline = shipment.send_by().map_or(deadline, |by| by.min(deadline));
     let link = shared.cluster.link(shipment.broker(), Lane::Produce, deadline).await;
-    let link = link.map_err(|error| error.sent(Sent::Never))?;
+    let link = link.map_err(|error| error.sent(Sent::Never))?.send_by(shipment.send_by());
     let wanted = if shipment.has_topic_ids() { Span::from(3) } else { Span::new(3, 12) };
     let version = link.version::<ProduceRequest>(wanted).map_err(|error| error.sent(Sent::Never))?;
     let acks = match shared.config.acks {

@@ -8,7 +8,7 @@ use super::*;
 use crate::Client;
 use crate::broker::{ApiKey, Cluster as Brokers, Fate, Fault};
 use crate::engine::batcher::{Identity, Shipment};
-use crate::messages::{BrokerId, ProducerEpoch, ProducerId};
+use crate::messages::{BrokerId, Lane, ProducerEpoch, ProducerId};
 use crate::net::mem::MemNet;
 
 const TOPIC: &str = "orders";
@@ -97,6 +97,26 @@ async fn a_request_whose_carrier_is_gone_is_handed_back() {
     let next = producer.send(Record::to(TOPIC).value("next")).await.unwrap();
     producer.flush().await.unwrap();
     assert_eq!(next.await.unwrap().offset, 0);
+}
+
+/// A broker that throttles the client for a minute: a record whose time is over before that fails then, and was never sent.
+#[tokio::test(start_paused = true)]
+async fn a_record_does_not_wait_for_the_end_of_throttling_longer_than_for_its_delivery() {
+    let (brokers, client) = brokers().await;
+    let producer =
+        client.producer().set("linger.ms", "0").set("delivery.timeout.ms", "40000").build().unwrap();
+    producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
+    let leader = BrokerId(brokers.brokers()[0]);
+    let soon = task::after(task::now(), SECOND);
+    producer.shared.cluster.link(leader, Lane::Produce, soon).await.unwrap().mute(60 * SECOND);
+    let began = task::now();
+    let error = producer.send(Record::to(TOPIC).value("late")).await.unwrap().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_possibly_written()), (ErrorKind::Timeout, false), "{error}");
+    let took = task::now() - began;
+    assert!((40 * SECOND..41 * SECOND).contains(&took), "{took:?}");
+    let next = producer.send(Record::to(TOPIC).value("next")).await.unwrap();
+    assert_eq!(next.await.unwrap().offset, 1, "it goes when the minute is over");
+    assert!((60 * SECOND..61 * SECOND).contains(&(task::now() - began)));
 }
 
 /// Compresses on a runtime whose threads are gone.

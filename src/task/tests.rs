@@ -122,3 +122,36 @@ fn the_clock_does_not_overflow() {
     assert_eq!(after(now, MS), now + MS);
     assert!(after(now, Duration::MAX) > now);
 }
+
+/// Where the system's tick has not changed the clock is not looked at; where it has, it is ahead by [`TICK`] and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_coarse_clock_is_ahead_by_a_tick_at_most_and_stands_in_between() {
+    let mut clock = CoarseClock::new();
+    let mut last = (None, clock.read());
+    let (mut stood, mut moved) = (0, 0);
+    while moved < 5 {
+        let (tick, before) = (coarsetime::Instant::now(), now());
+        let read = clock.read();
+        let (after, same_tick) = (now(), coarsetime::Instant::now() == tick);
+        assert!(read.now <= after + TICK, "{:?} too far ahead", read.now - after);
+        assert!(read.now >= last.1.now, "it went back");
+        if same_tick && last.0 == Some(tick) {
+            assert_eq!((read.now, read.wall_ms), (last.1.now, last.1.wall_ms), "nobody looked");
+            stood += 1;
+        } else if same_tick && last.0.is_some() {
+            assert!(read.now >= before + TICK, "who is timed by it could be late");
+            moved += 1;
+        }
+        last = (same_tick.then_some(tick), read);
+    }
+    assert!(stood > moved, "{stood} of {moved}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coarse_clock_is_exact_where_time_can_be_paused() {
+    let mut clock = CoarseClock::new();
+    for _ in 0..100 {
+        assert_eq!(clock.read().now, now());
+        tokio::time::advance(MS).await;
+    }
+}

@@ -82,6 +82,8 @@ pub struct Outgoing {
     pub answered: bool,
     /// How long the broker may take from the moment the request is sent.
     pub timeout: Duration,
+    /// When it may not be sent any more, if throttling or those before it keep it waiting until then.
+    pub send_by: Option<Instant>,
 }
 
 /// What happened, in order.
@@ -307,7 +309,8 @@ impl Connection {
         };
         let answer = self.in_flight.iter().map(|request| request.deadline).min();
         let muted = self.muted_until.filter(|_| !self.queued.is_empty());
-        [stage, answer, muted, self.idle_at()].into_iter().flatten().min()
+        let too_late = self.queued.iter().filter_map(|request| request.send_by).min();
+        [stage, answer, muted, too_late, self.idle_at()].into_iter().flatten().min()
     }
 
     /// Does what the time asks for.
@@ -335,7 +338,24 @@ impl Connection {
             return self
                 .close(Error::new(ErrorKind::Closed, "the connection was idle (connections.max.idle.ms)"));
         }
+        self.give_up_queued(now);
         self.pump(now);
+    }
+
+    /// Gives back the requests that nobody can use any more.
+    fn give_up_queued(&mut self, now: Instant) {
+        let is_late = |request: &Outgoing| request.send_by.is_some_and(|by| by <= now);
+        if !self.queued.iter().any(is_late) {
+            return;
+        }
+        let (late, queued): (VecDeque<_>, _) =
+            std::mem::take(&mut self.queued).into_iter().partition(is_late);
+        self.queued = queued;
+        for Outgoing { id, key, .. } in late {
+            let error = Error::new(ErrorKind::Timeout, format!("send {key} before it is too late"));
+            let error = error.broker(&self.options.peer).sent(Sent::Never);
+            self.events.push_back(Event::Answer(id, Err(error)));
+        }
     }
 
     /// Ends the connection: every request that waits fails with `error`.
@@ -435,7 +455,7 @@ impl Connection {
             let Some(request) = self.queued.pop_front() else { return };
             // It may have waited here for longer than the connection may be idle.
             self.last_use = Some(now);
-            let Outgoing { id, key, version, body, answered, timeout } = request;
+            let Outgoing { id, key, version, body, answered, timeout, send_by: _ } = request;
             let deadline = now.checked_add(timeout).unwrap_or(now);
             if answered {
                 self.submit(key, version, body, Some(id), deadline);

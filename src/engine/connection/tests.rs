@@ -88,8 +88,15 @@ impl Bench {
         let id = self.next_id;
         self.next_id += 1;
         let body = vec![body_of_request(12, MetadataRequest::all_topics().into())];
-        let request =
-            Outgoing { id, key: ApiKey::METADATA, version: 12, body, answered: true, timeout: 30 * SECOND };
+        let request = Outgoing {
+            id,
+            key: ApiKey::METADATA,
+            version: 12,
+            body,
+            answered: true,
+            timeout: 30 * SECOND,
+            send_by: None,
+        };
         self.connection.send(request, self.now);
         id
     }
@@ -259,8 +266,15 @@ fn a_request_that_was_held_back_for_long_is_still_sent() {
     let mut bench = Bench::ready();
     bench.connection.mute(60 * SECOND, bench.now);
     let body = vec![body_of_request(12, MetadataRequest::default().into())];
-    let request =
-        Outgoing { id: 77, key: ApiKey::METADATA, version: 12, body, answered: false, timeout: SECOND };
+    let request = Outgoing {
+        id: 77,
+        key: ApiKey::METADATA,
+        version: 12,
+        body,
+        answered: false,
+        timeout: SECOND,
+        send_by: None,
+    };
     bench.connection.send(request, bench.now);
     bench.at(60 * SECOND);
     bench.at(Duration::ZERO);
@@ -268,9 +282,44 @@ fn a_request_that_was_held_back_for_long_is_still_sent() {
     bench.request();
 }
 
+/// Only those that are too late, and when they are: others wait on.
+#[test]
+fn a_request_that_is_held_back_for_too_long_is_given_back_unsent() {
+    let mut bench = Bench::ready();
+    bench.connection.mute(60 * SECOND, bench.now);
+    for (id, seconds) in [(1, None), (2, Some(20)), (3, Some(40)), (4, Some(20))] {
+        let body = vec![body_of_request(12, MetadataRequest::default().into())];
+        let send_by = seconds.map(|seconds| bench.now + seconds * SECOND);
+        let key = ApiKey::METADATA;
+        let request = Outgoing { id, key, version: 12, body, answered: true, timeout: SECOND, send_by };
+        bench.connection.send(request, bench.now);
+    }
+    assert_eq!(bench.connection.deadline(), Some(bench.now + 20 * SECOND));
+    bench.at(20 * SECOND);
+    for id in [2, 4] {
+        let error = answered(bench.connection.event(), id).unwrap_err();
+        assert_eq!((error.kind(), error.is_possibly_written()), (ErrorKind::Timeout, false), "{error}");
+    }
+    assert!(bench.connection.event().is_none() && bench.connection.transmit().is_none());
+    assert_eq!(bench.connection.deadline(), Some(bench.now + 20 * SECOND));
+    bench.at(20 * SECOND);
+    answered(bench.connection.event(), 3).unwrap_err();
+    assert_eq!(bench.connection.pending(), 1);
+    bench.at(20 * SECOND);
+    bench.request();
+}
+
 fn unanswered(bench: &mut Bench, id: u64) {
     let body = vec![body_of_request(12, MetadataRequest::default().into())];
-    let request = Outgoing { id, key: ApiKey::METADATA, version: 12, body, answered: false, timeout: SECOND };
+    let request = Outgoing {
+        id,
+        key: ApiKey::METADATA,
+        version: 12,
+        body,
+        answered: false,
+        timeout: SECOND,
+        send_by: None,
+    };
     bench.connection.send(request, bench.now);
 }
 

@@ -124,7 +124,8 @@ impl Pair {
         wire::encode(&request, 12, true, &mut body).unwrap();
         let body = vec![body.freeze()];
         let key = MetadataRequest::API.key;
-        let outgoing = Outgoing { id: 1, key, version: 12, body, answered: true, timeout: SECOND };
+        let outgoing =
+            Outgoing { id: 1, key, version: 12, body, answered: true, timeout: SECOND, send_by: None };
         self.client.send(outgoing, self.now);
     }
 }

@@ -45,6 +45,7 @@ pub(crate) struct Call {
     pub(crate) body: Vec<Bytes>,
     pub(crate) answered: bool,
     pub(crate) timeout: Duration,
+    pub(crate) send_by: Option<Instant>,
 }
 
 /// The way to a connection that is set up.
@@ -404,9 +405,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
         let id = self.next_id;
         self.next_id = id.wrapping_add(1);
         self.waiting.insert(id, answered);
-        let Call { key, version, body, answered, timeout } = call;
+        let Call { key, version, body, answered, timeout, send_by } = call;
         self.patience = timeout;
-        self.connection.send(Outgoing { id, key, version, body, answered, timeout }, task::now());
+        self.connection.send(Outgoing { id, key, version, body, answered, timeout, send_by }, task::now());
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
