@@ -128,6 +128,14 @@ impl BatchBuilder {
         self.frame.shrink_to_fit();
     }
 
+    /// Goes on in another buffer; what is in it goes. Returns its own.
+    #[must_use]
+    pub fn move_to(&mut self, mut buffer: Vec<u8>) -> Vec<u8> {
+        buffer.clear();
+        buffer.extend_from_slice(&self.frame);
+        std::mem::replace(&mut self.frame, buffer)
+    }
+
     /// Records appended.
     #[must_use]
     pub const fn record_count(&self) -> i32 {

@@ -226,7 +226,7 @@ impl BatchHeader {
 
 /// The CRC-32C of a whole frame.
 pub(super) fn checksum(frame: &[u8]) -> u32 {
-    crc32c::crc32c(frame.get(ATTRIBUTES_AT..).unwrap_or_default())
+    crc_fast::crc32_iscsi(frame.get(ATTRIBUTES_AT..).unwrap_or_default())
 }
 
 /// `N` bytes of the header. All positions are constants below [`HEADER_LEN`], so the default is never taken.

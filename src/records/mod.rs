@@ -1,6 +1,6 @@
 //! Record batches: how records lie in Produce requests, in Fetch responses and in the log (format v2, magic 2).
 //!
-//! Bytes in, bytes out: no I/O, no clock, no tasks. Imports `std`, `bytes`, the codecs and crc32c, nothing else
+//! Bytes in, bytes out: no I/O, no clock, no tasks. Imports `std`, `bytes`, the codecs and crc-fast, nothing else
 //! of the crate.
 //!
 //! # Writing

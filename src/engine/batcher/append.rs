@@ -159,7 +159,7 @@ impl<C: Divide> Batcher<C> {
             return Err(Refused::NoPartition(0));
         };
         // Whether or not there is room for another one: the last one takes no more.
-        self.held = self.held.saturating_sub(lane.close_last());
+        self.held = self.held.saturating_sub(lane.close_last(&mut self.buffers));
         let room = self.limits.buffer_memory.saturating_sub(self.held);
         let size = record.size();
         if size > room {

@@ -1,5 +1,6 @@
 //! One partition: its open batch, the batches that wait behind one another, and those in flight.
 
+use super::buffers::Buffers;
 use super::sequences::{Producer, Sequences};
 use super::{Limits, after};
 use crate::error::{Error, Sent};
@@ -146,14 +147,15 @@ impl Content {
 }
 
 impl<C> Batch<C> {
-    /// Takes no more records from now on, and gives back what it does not need of its buffer, when that is most of it: how
-    /// many bytes. Those to come learn its size.
-    fn close(&mut self, usual_len: &mut usize) -> usize {
+    /// Takes no more records from now on, and moves to a smaller buffer when it does not need most of its own: how many
+    /// bytes it gives back. Those to come learn its size.
+    fn close(&mut self, usual_len: &mut usize, buffers: &mut Buffers) -> usize {
         let Content::Open(builder) = &mut self.content else { return 0 };
         *usual_len = usual(*usual_len, builder.len());
         let mut freed = 0;
         if builder.len() < builder.capacity() / 2 {
-            builder.shrink();
+            let smaller = buffers.take(builder.len(), builder.capacity() / 2);
+            buffers.give(builder.move_to(smaller));
             freed = self.charge.saturating_sub(builder.capacity());
             self.charge = self.charge.saturating_sub(freed);
         }
@@ -253,9 +255,9 @@ impl<C> Lane<C> {
     }
 
     /// Ends the open batch, if there is one. How many bytes of memory it gave back.
-    pub(super) fn close_last(&mut self) -> usize {
+    pub(super) fn close_last(&mut self, buffers: &mut Buffers) -> usize {
         let Some(batch) = self.queue.back_mut() else { return 0 };
-        batch.close(&mut self.usual_len)
+        batch.close(&mut self.usual_len, buffers)
     }
 
     /// Whether there is a batch that takes more.
@@ -264,14 +266,19 @@ impl<C> Lane<C> {
     }
 
     /// Takes the front of the queue, numbered, for sending.
-    pub(super) fn take_front(&mut self, producer: &Producer, limits: &Limits) -> Option<Taken> {
+    pub(super) fn take_front(
+        &mut self,
+        producer: &Producer,
+        limits: &Limits,
+        buffers: &mut Buffers,
+    ) -> Option<Taken> {
         let head = self.queue.front()?;
         if !self.may_send(head, producer, limits) {
             return None;
         }
         let mut batch = self.queue.pop_front()?;
         let is_retry = matches!(batch.content, Content::Sealed(_));
-        let freed = batch.close(&mut self.usual_len);
+        let freed = batch.close(&mut self.usual_len, buffers);
         if producer.idempotent && batch.stamp.is_none() {
             batch.stamp = self.sequences.number(producer, batch.records);
             batch.ordinal = self.numbered;

@@ -451,7 +451,7 @@ impl<C: Divide> Batcher<C> {
             lane.leader = leader;
             if is_resized {
                 // No batch mixes keys that were placed by different counts.
-                self.held = self.held.saturating_sub(lane.close_last());
+                self.held = self.held.saturating_sub(lane.close_last(&mut self.buffers));
             }
             if is_recreated && lane.sequences.is_used() {
                 lane.sequences.break_off(Order::FIRST);
@@ -474,7 +474,7 @@ impl<C: Divide> Batcher<C> {
             self.schedule(at);
             return None;
         }
-        let taken = lane.take_front(&self.producer, &self.limits);
+        let taken = lane.take_front(&self.producer, &self.limits, &mut self.buffers);
         let (partition, topic, is_filling) = (lane.partition, lane.topic, lane.is_filling());
         self.schedule(at);
         let Taken { order, content, stamp, created, records, is_retry, freed } = taken?;
