@@ -163,8 +163,11 @@ impl Run {
         let answered = api.key != ApiKey::PRODUCE || input.byte() & 1 == 1;
         let timeout = Duration::from_millis(u64::from(input.u16()) + 1);
         let body = vec![Bytes::copy_from_slice(input.chunk())];
+        let patience = Duration::from_millis(u64::from(input.u16()));
+        let send_by = (patience > Duration::ZERO).then(|| self.now + patience);
         self.answers.insert(id, 0);
-        self.connection.send(Outgoing { id, key: api.key, version, body, answered, timeout }, self.now);
+        let request = Outgoing { id, key: api.key, version, body, answered, timeout, send_by };
+        self.connection.send(request, self.now);
     }
 
     /// Reads what the connection sends, as the peer would.
