@@ -76,6 +76,8 @@ struct Shared {
     waiting: AtomicUsize,
     /// How many batches have settled, and not everybody was told.
     telling: AtomicUsize,
+    /// A first record waits for its topic: a producer id will be wanted.
+    starting: AtomicBool,
     /// Nothing more will come: the sender ends when everything is done.
     closing: AtomicBool,
 }
@@ -114,6 +116,7 @@ impl Producer {
             turn: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
             telling: AtomicUsize::new(0),
+            starting: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         });
         shared.cluster.serve(&shared);
@@ -331,6 +334,9 @@ impl Shared {
                 Obstacle::Full => place = Some(Place::take(&self.waiting)),
                 Obstacle::Topic => {
                     place = None;
+                    // The first record will need it: asked for beside the metadata, it costs no round trip of its own.
+                    self.starting.store(true, Ordering::Relaxed);
+                    self.wake.notify_one();
                     let name = record.topic().into();
                     let found = tokio::select! {
                         biased;

@@ -7,8 +7,10 @@ use super::queue::State;
 use crate::cluster::Reach;
 use crate::engine::batcher::{Answer, Completed, Identity, Shipment};
 use crate::error::{Error, ErrorKind, Sent};
-use crate::messages::{BrokerId, InitProducerIdRequest, InitProducerIdResponse, ProducerEpoch, ProducerId};
-use crate::task::{self, Tasks};
+use crate::messages::{
+    BrokerId, InitProducerIdRequest, InitProducerIdResponse, Lane, ProducerEpoch, ProducerId,
+};
+use crate::task::{self, Owned, Tasks};
 use crate::wire::Span;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub(super) async fn run(ending: Ending) {
     let mut carrying = Tasks::new();
     let mut asking = Tasks::new();
     let mut is_asking = false;
+    let (mut ahead, mut look_ahead_at) = (BTreeMap::new(), task::now());
     loop {
         let view = views.borrow_and_update().clone();
         shared.learn(view, task::now());
@@ -48,6 +51,13 @@ pub(super) async fn run(ending: Ending) {
             is_asking = true;
             let shared = Arc::clone(&shared);
             asking.spawn(async move { init_producer_id(&shared).await });
+        }
+        if is_asking && task::now() >= look_ahead_at {
+            connect_ahead(&shared, &mut ahead);
+            if !ahead.is_empty() {
+                // Not for each batch: it looks at all of them.
+                look_ahead_at = task::after(task::now(), shared.cluster.config().retry_backoff);
+            }
         }
         tokio::select! {
             biased;
@@ -108,6 +118,19 @@ fn step(
     }
 }
 
+/// Connects to the leaders of what waits for a producer id: it will be there no later than the connections.
+fn connect_ahead(shared: &Arc<Shared>, ahead: &mut BTreeMap<BrokerId, Owned>) {
+    let leaders = shared.state().batcher.leaders_of_queued();
+    let deadline = task::after(task::now(), shared.cluster.config().request_timeout);
+    for broker in leaders {
+        ahead.entry(broker).or_insert_with(|| {
+            let cluster = shared.cluster.clone();
+            // When that fails, whoever sends will see it.
+            Owned::spawn(async move { drop(cluster.link(broker, Lane::Produce, deadline).await) })
+        });
+    }
+}
+
 /// Asks for a producer id, until there is one or it is refused for good.
 async fn init_producer_id(shared: &Shared) {
     let request = InitProducerIdRequest {
@@ -132,6 +155,9 @@ async fn init_producer_id(shared: &Shared) {
     };
     let build = |_| request.clone();
     let deadline = task::after(task::now(), shared.config.delivery_timeout);
+    // Who waits for the topic has asked for metadata already, and one answer will do for both.
+    let mut views = shared.cluster.views();
+    drop(task::until(deadline, views.wait_for(|view| !view.is_empty())).await);
     match shared.cluster.call(Reach::Any, build, Span::from(0), deadline, judge).await {
         Ok(answer) => {
             let identity = Identity { id: answer.producer_id, epoch: answer.producer_epoch };
@@ -154,7 +180,8 @@ async fn init_producer_id(shared: &Shared) {
 impl Shared {
     fn needs_identity(&self) -> bool {
         let state = self.state();
-        state.batcher.needs_identity() && !state.batcher.is_empty()
+        let is_starting = self.starting.swap(false, Ordering::Relaxed);
+        state.batcher.needs_identity() && (is_starting || !state.batcher.is_empty())
     }
 
     /// Takes the answer to a request.

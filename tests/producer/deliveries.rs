@@ -338,3 +338,15 @@ fn a_delivery_that_goes_from_one_task_to_another_wakes_the_last() {
         assert_eq!(woken[1..].iter().sum::<usize>(), 0, "who does not wait any more is not woken");
     });
 }
+
+#[test]
+fn the_way_to_the_leader_is_made_while_a_producer_id_is_asked_for() {
+    simulated(|world: World| async move {
+        world.cluster.add_fault(Fault::new(Fate::Delay(SECOND)));
+        let producer = world.producer(&[("linger.ms", "0")]);
+        let began = Instant::now();
+        producer.send(Record::to(TOPIC).value("first")).await.unwrap().await.unwrap();
+        // Versions and metadata; versions and the id, and beside them the versions of the leader; the record.
+        assert_eq!(began.elapsed().as_secs(), 5);
+    });
+}

@@ -309,6 +309,12 @@ impl<C: Divide> Batcher<C> {
         self.outlets.iter().filter(|(_, outlet)| is_ready(outlet)).map(|(broker, _)| *broker).collect()
     }
 
+    /// The brokers that lead what is queued. Looks at all of it.
+    pub fn leaders_of_queued(&self) -> BTreeSet<BrokerId> {
+        let queued = self.lanes.iter().filter(|lane| !lane.queue.is_empty());
+        queued.filter_map(|lane| Some(lane.leader?.0)).collect()
+    }
+
     /// Fills a request for a broker: first what is due, then what is not but may as well go along. `None` when nothing is
     /// due, or the broker owes answers to as many requests as it may.
     pub fn drain(&mut self, broker: BrokerId, now: Instant) -> Option<Shipment> {
