@@ -40,7 +40,7 @@ impl Link {
     }
 
     /// Sends nothing for so long, as if the broker had said so.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "broker"))]
     pub(crate) fn mute(&self, throttle: Duration) {
         self.handle.mute(throttle);
     }
