@@ -86,11 +86,11 @@ fn start(shared: &Shared, lane: &Arc<OwnLane>, busy: &mut Busy, tasks: &mut Task
             Done::Reset(plan, answer)
         });
     }
-    for plan in fetches {
+    for mut plan in fetches {
         busy.fetch.insert(plan.broker);
         let (lane, timeout) = (Arc::clone(lane), shared.cluster.config().request_timeout);
         tasks.spawn(async move {
-            let answer = fetch(&lane, timeout, &plan).await;
+            let answer = fetch(&lane, timeout, &mut plan).await;
             Done::Fetch(Box::new(plan), answer)
         });
     }
@@ -119,7 +119,7 @@ fn finish(shared: &Shared, busy: &mut Busy, done: Done, rng: &mut fastrand::Rng)
     }
 }
 
-async fn fetch(lane: &OwnLane, timeout: Duration, plan: &FetchPlan) -> Result<FetchResponse> {
+async fn fetch(lane: &OwnLane, timeout: Duration, plan: &mut FetchPlan) -> Result<FetchResponse> {
     let link = lane.link(plan.broker, task::after(task::now(), timeout)).await?;
     let version = link.version::<FetchRequest>(plan.versions())?;
     link.send(&plan.request(version), version).await?.await

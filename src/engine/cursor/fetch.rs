@@ -2,14 +2,15 @@
 
 use super::failed::Fault;
 use super::queued::QueuedSet;
-use super::{Cursor, Cursors, Place, Reset, When, epoch_or_none};
+use super::session::{Asked, Words};
+use super::{Cursor, Cursors, Place, Reset, When};
 use crate::engine::TopicPartition;
 use crate::engine::retry::Backoff;
 use crate::engine::view::{Hint, View};
 use crate::error::{Error, ErrorKind};
 use crate::messages::{
     BrokerId, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopic,
-    IsolationLevel, LeaderEpoch, NodeEndpoint,
+    ForgottenTopic, IsolationLevel, NodeEndpoint,
 };
 use crate::records::{BatchHeader, Batches, HEADER_LEN};
 use crate::wire::{Span, Text, Uuid};
@@ -22,7 +23,13 @@ use std::time::{Duration, Instant};
 pub struct FetchPlan {
     /// The leader.
     pub broker: BrokerId,
+    /// All that is read from it, in order.
     partitions: Vec<Planned>,
+    words: Words,
+    /// Whether the request said everything, so that everything is to be answered.
+    is_full: bool,
+    /// Which partition a full request begins with: brokers fill the answer in its order.
+    turn: usize,
     template: FetchRequest,
     partition_max_bytes: i32,
     max_wait: Duration,
@@ -30,13 +37,20 @@ pub struct FetchPlan {
 }
 
 #[derive(Debug)]
-struct Planned {
-    partition: TopicPartition,
-    topic_id: Uuid,
+pub(super) struct Planned {
+    pub(super) partition: TopicPartition,
     generation: u64,
-    offset: i64,
-    epoch: LeaderEpoch,
+    pub(super) asked: Asked,
+    /// Whether the broker does not know yet that this is asked.
+    pub(super) is_news: bool,
+    /// Whether no answer has told yet where the log ends.
+    pub(super) is_unheard: bool,
 }
+
+/// The oldest version with sessions.
+const SESSIONS: i16 = 7;
+/// The oldest version that names topics by their ids.
+const TOPIC_IDS: i16 = 13;
 
 /// What an answer asks of the consumer.
 #[derive(Debug, Default)]
@@ -52,18 +66,20 @@ pub struct Effects {
 impl FetchPlan {
     /// The versions that can say it: topics have names up to 12 and ids from 13 on.
     pub fn versions(&self) -> Span {
-        let all_have_ids = self.partitions.iter().all(|planned| !planned.topic_id.is_zero());
-        if all_have_ids { Span::from(4) } else { Span::new(4, 12) }
+        let all_have_ids = self.partitions.iter().all(|planned| !planned.asked.topic_id.is_zero());
+        if all_have_ids { Span::from(4) } else { Span::new(4, TOPIC_IDS - 1) }
     }
 
     /// The request.
-    pub fn request(&self, version: i16) -> FetchRequest {
+    pub fn request(&mut self, version: i16) -> FetchRequest {
+        self.is_full = self.words.is_full() || version < SESSIONS;
+        let (front, back) = self.partitions.split_at(if self.is_full { self.turn } else { 0 });
         let mut topics: Vec<FetchTopic> = Vec::new();
-        for planned in &self.partitions {
+        for planned in back.iter().chain(front).filter(|planned| self.is_full || planned.is_news) {
             let partition = FetchPartition {
                 partition: planned.partition.partition,
-                current_leader_epoch: planned.epoch,
-                fetch_offset: planned.offset,
+                current_leader_epoch: planned.asked.epoch,
+                fetch_offset: planned.asked.offset,
                 partition_max_bytes: self.partition_max_bytes,
                 ..Default::default()
             };
@@ -72,26 +88,66 @@ impl FetchPlan {
                 Some(topic) => topic.partitions.push(partition),
                 None => topics.push(FetchTopic {
                     topic: planned.partition.topic.clone(),
-                    topic_id: if version >= 13 { planned.topic_id } else { Uuid::ZERO },
+                    topic_id: if version >= TOPIC_IDS { planned.asked.topic_id } else { Uuid::ZERO },
                     partitions: vec![partition],
                 }),
             }
         }
-        FetchRequest { topics, ..self.template.clone() }
+        FetchRequest {
+            session_id: self.words.id,
+            session_epoch: self.words.epoch,
+            topics,
+            forgotten_topics_data: if self.is_full { Vec::new() } else { self.forgotten(version) },
+            ..self.template.clone()
+        }
     }
 
-    /// Where the answer's topics are found: by name, or by id.
-    fn find(&self, name: &Text, id: Uuid, partition: i32) -> Option<usize> {
-        self.partitions.iter().position(|planned| {
-            planned.partition.partition == partition
-                && if id.is_zero() { planned.partition.topic == *name } else { planned.topic_id == id }
-        })
+    fn forgotten(&self, version: i16) -> Vec<ForgottenTopic> {
+        let mut topics: Vec<ForgottenTopic> = Vec::new();
+        for forgotten in &self.words.forgotten {
+            if forgotten.is_replaced && version < TOPIC_IDS {
+                continue;
+            }
+            let TopicPartition { topic, partition } = &forgotten.partition;
+            let topic_id = if version >= TOPIC_IDS { forgotten.topic_id } else { Uuid::ZERO };
+            match topics.last_mut().filter(|last| last.topic == *topic && last.topic_id == topic_id) {
+                Some(last) => last.partitions.push(*partition),
+                None => topics.push(ForgottenTopic {
+                    topic: topic.clone(),
+                    topic_id,
+                    partitions: vec![*partition],
+                }),
+            }
+        }
+        topics
+    }
+
+    /// The name of a topic that the answer names so, or by its id.
+    fn name<'a>(&'a self, name: &'a Text, id: Uuid) -> Option<&'a Text> {
+        if id.is_zero() {
+            return Some(name);
+        }
+        let planned = self.partitions.iter().find(|planned| planned.asked.topic_id == id);
+        planned.map(|planned| &planned.partition.topic)
+    }
+
+    /// Where a partition is found.
+    fn find(&self, topic: &Text, partition: i32) -> Option<usize> {
+        let key = |planned: &Planned| {
+            planned.partition.topic.cmp(topic).then(planned.partition.partition.cmp(&partition))
+        };
+        self.partitions.binary_search_by(key).ok()
     }
 }
 
 impl Planned {
     fn fault<'a>(&'a self, error: &'a Error) -> Fault<'a> {
-        Fault { partition: &self.partition, generation: self.generation, offset: Some(self.offset), error }
+        Fault {
+            partition: &self.partition,
+            generation: self.generation,
+            offset: Some(self.asked.offset),
+            error,
+        }
     }
 }
 
@@ -131,10 +187,14 @@ impl Cursors {
             }
             by_leader.entry(leader.broker.id).or_default().push(Planned {
                 partition: partition.clone(),
-                topic_id: view.topic(&partition.topic).map_or(Uuid::ZERO, |topic| topic.id),
                 generation: cursor.generation,
-                offset: cursor.fetch_at,
-                epoch: epoch_or_none(Some(leader.epoch)),
+                asked: Asked {
+                    topic_id: view.topic(&partition.topic).map_or(Uuid::ZERO, |topic| topic.id),
+                    offset: cursor.fetch_at,
+                    epoch: leader.epoch,
+                },
+                is_news: true,
+                is_unheard: cursor.high_watermark.is_none(),
             });
         }
         self.tell_hopeless(hopeless, now);
@@ -150,11 +210,13 @@ impl Cursors {
     }
 
     fn plan(&self, broker: BrokerId, mut partitions: Vec<Planned>, share: usize, now: Instant) -> FetchPlan {
-        // Brokers fill the answer in the order of the request: begin with another partition each time, but keep the
-        // partitions of a topic together.
+        let words = match self.sessions.get(&broker) {
+            Some(session) => session.word(&mut partitions),
+            None => Words::default(),
+        };
+        // Another one each time. Within a session the broker sees to that.
         let turn = usize::try_from(self.next_generation).unwrap_or(0).wrapping_add(self.queued_bytes);
-        let at = turn.checked_rem(partitions.len()).unwrap_or(0);
-        partitions.rotate_left(at);
+        let turn = turn.checked_rem(partitions.len()).unwrap_or(0);
         let limits = &self.limits;
         let int = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
@@ -166,6 +228,9 @@ impl Cursors {
         FetchPlan {
             broker,
             partitions,
+            words,
+            is_full: true,
+            turn,
             template: FetchRequest {
                 max_wait_ms: i32::try_from(limits.max_wait.as_millis()).unwrap_or(i32::MAX),
                 min_bytes: int(limits.min_bytes),
@@ -174,7 +239,7 @@ impl Cursors {
                 rack_id: limits.rack.clone(),
                 ..Default::default()
             },
-            partition_max_bytes: int(limits.partition_max_bytes.min(share).max(1)),
+            partition_max_bytes: int(limits.partition_max_bytes.max(1)),
             max_wait: limits.max_wait,
             began: now,
         }
@@ -189,8 +254,14 @@ impl Cursors {
         rng: &mut fastrand::Rng,
     ) -> Effects {
         let mut effects = Effects::default();
+        let session = self.sessions.entry(plan.broker).or_default();
+        let code = answer.as_ref().ok().map(|answer| answer.error_code);
         let answer = match answer.and_then(|answer| whole(answer, plan.broker)) {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                session.answered(&plan.words, &plan.partitions, &answer);
+                answer
+            }
+            Err(_) if session.failed(&plan.words, code) => return effects,
             Err(error) => {
                 let told = self.errors.len();
                 for planned in &plan.partitions {
@@ -208,8 +279,9 @@ impl Cursors {
         let mut progress = false;
         let mut unanswered: Vec<Option<&Planned>> = plan.partitions.iter().map(Some).collect();
         for topic in answer.responses {
+            let name = plan.name(&topic.topic, topic.topic_id);
             for found in topic.partitions {
-                let at = plan.find(&topic.topic, topic.topic_id, found.partition_index);
+                let at = name.and_then(|name| plan.find(name, found.partition_index));
                 let Some(planned) = at.and_then(|at| unanswered.get_mut(at)).and_then(Option::take) else {
                     tracing::warn!(broker = %plan.broker, "a fetch was answered for a partition that was not asked for");
                     continue;
@@ -226,7 +298,8 @@ impl Cursors {
                 effects.refresh |= refresh;
             }
         }
-        for planned in unanswered.into_iter().flatten() {
+        // Within a session only what is new is told.
+        for planned in unanswered.into_iter().flatten().filter(|_| plan.is_full) {
             let error =
                 Error::new(ErrorKind::Protocol, "find the partition in the answer to a Fetch request");
             effects.refresh |= self.failed(planned.fault(&error.broker(plan.broker)), now, rng);
@@ -297,7 +370,7 @@ impl Cursors {
             let error = Error::broker_code(ErrorCode::OFFSET_OUT_OF_RANGE, "fetch")
                 .topic(partition.topic.as_str())
                 .partition(partition.partition)
-                .offset(planned.offset)
+                .offset(planned.asked.offset)
                 .hint("auto.offset.reset is none: seek to an offset that is there");
             self.tell(partition, error);
             if let Some(cursor) = self.partitions.get_mut(partition) {
@@ -305,7 +378,7 @@ impl Cursors {
             }
             return;
         }
-        tracing::warn!(%partition, offset = planned.offset, policy = ?self.limits.reset, "offset out of range");
+        tracing::warn!(%partition, offset = planned.asked.offset, policy = ?self.limits.reset, "offset out of range");
         self.reset(partition);
         let backoff = self.limits.policy.backoff;
         if let Some(cursor) = self.partitions.get_mut(partition) {

@@ -23,6 +23,7 @@ mod failed;
 mod fetch;
 mod queued;
 mod reset;
+mod session;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,6 @@ pub use reset::ResetPlan;
 use super::TopicPartition;
 use super::retry::Policy;
 use crate::error::{Error, ErrorKind};
-use crate::messages::LeaderEpoch;
 use crate::messages::list_offsets::{EARLIEST, LATEST};
 use crate::wire::Text;
 use queued::QueuedSet;
@@ -107,6 +107,8 @@ pub struct Cursors {
     errors: VecDeque<(TopicPartition, Error)>,
     queued_bytes: usize,
     next_generation: u64,
+    /// What the brokers remember of what is asked of them.
+    sessions: BTreeMap<crate::messages::BrokerId, session::Session>,
     /// Answers in a row that brought nothing, and came too early, by broker.
     idle_answers: BTreeMap<crate::messages::BrokerId, (u32, Instant)>,
 }
@@ -191,6 +193,7 @@ impl Cursors {
             errors: VecDeque::new(),
             queued_bytes: 0,
             next_generation: 0,
+            sessions: BTreeMap::new(),
             idle_answers: BTreeMap::new(),
         }
     }
@@ -323,9 +326,4 @@ fn not_assigned(partition: &TopicPartition) -> Error {
     Error::new(ErrorKind::InvalidInput, "use a partition that is not assigned to this consumer")
         .topic(partition.topic.as_str())
         .partition(partition.partition)
-}
-
-/// The epoch as requests have it.
-fn epoch_or_none(epoch: Option<LeaderEpoch>) -> LeaderEpoch {
-    epoch.unwrap_or(LeaderEpoch::NONE)
 }

@@ -2,13 +2,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test begins at some time, whichever it is")]
 
+mod sessions;
+
 use super::*;
 use crate::engine::TopicPartition;
 use crate::engine::retry::Backoff;
 use crate::engine::view::{Asked, View};
 use crate::messages::{
     AbortedTransaction, BrokerId, ErrorCode, FetchPartitionResponse, FetchResponse, FetchTopicResponse,
-    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse, MetadataBroker,
+    LeaderEpoch, ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse, MetadataBroker,
     MetadataPartition, MetadataResponse, MetadataTopic, ProducerId,
 };
 use crate::records::{Batch, BatchBuilder, Decompressor, SealedBatch, Stamp, control};
@@ -47,6 +49,11 @@ fn orders(partition: i32) -> TopicPartition {
 impl Bench {
     /// Partitions 0 and 1 of `orders`, led by brokers 1 and 2.
     fn with(limits: Limits) -> Bench {
+        Bench::led(limits, &[1, 2])
+    }
+
+    /// The partitions of `orders`, led by these brokers.
+    fn led(limits: Limits, leaders: &[i32]) -> Bench {
         let mut view = View::default();
         let broker = |id| MetadataBroker { node_id: BrokerId(id), host: "b".into(), port: 9092, rack: None };
         let partition = |index, leader| MetadataPartition {
@@ -58,7 +65,7 @@ impl Bench {
         let topic = MetadataTopic {
             name: Some("orders".into()),
             topic_id: Uuid::from_bytes([7; 16]),
-            partitions: vec![partition(0, 1), partition(1, 2)],
+            partitions: (0..).zip(leaders).map(|(index, leader)| partition(index, *leader)).collect(),
             ..Default::default()
         };
         let answer = MetadataResponse {
@@ -507,7 +514,7 @@ fn partitions_take_turns_and_brokers_are_asked_independently() {
 #[test]
 fn topics_are_named_or_numbered_as_the_version_wants() {
     let mut bench = Bench::at(limits(), 0);
-    let plan = bench.plan();
+    let mut plan = bench.plan();
     assert_eq!(plan.versions(), Span::from(4));
     assert!(plan.request(12).topics[0].topic_id.is_zero());
     assert_eq!(plan.request(13).topics[0].topic_id, Uuid::from_bytes([7; 16]));
