@@ -334,11 +334,12 @@ impl Connection {
                 .hint("the connection is replaced (request.timeout.ms)");
             return self.close(error);
         }
+        // With the last of them gone it may have been idle for too long.
+        self.give_up_queued(now);
         if self.idle_at().is_some_and(|at| at <= now) {
             return self
                 .close(Error::new(ErrorKind::Closed, "the connection was idle (connections.max.idle.ms)"));
         }
-        self.give_up_queued(now);
         self.pump(now);
     }
 
