@@ -13,8 +13,9 @@
 //! from before a seek is ever handed out.
 //!
 //! Invariants:
-//! * Every partition that may be fetched is in each request to its leader, so that no partition waits for the long poll
-//!   of another; what bounds memory is one budget for all that is queued.
+//! * Every partition that may be fetched is in each request to its leader (in what the leader's session remembers, to be
+//!   exact), so that no partition waits for the long poll of another; what bounds memory is one budget for all that is
+//!   queued.
 //! * A position moves by handing out a batch, or past what no application sees: control batches, aborted records, holes
 //!   that compaction left. It never moves past a batch that was refused.
 //! * An answer that brings no progress and was not waited for is followed by a pause that grows.
