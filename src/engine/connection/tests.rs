@@ -87,17 +87,7 @@ impl Bench {
     fn send(&mut self) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        let body = vec![body_of_request(12, MetadataRequest::all_topics().into())];
-        let request = Outgoing {
-            id,
-            key: ApiKey::METADATA,
-            version: 12,
-            body,
-            answered: true,
-            timeout: 30 * SECOND,
-            send_by: None,
-        };
-        self.connection.send(request, self.now);
+        self.connection.send(outgoing(id, 30 * SECOND), self.now);
         id
     }
 
@@ -265,17 +255,7 @@ fn an_idle_connection_closes_without_fault() {
 fn a_request_that_was_held_back_for_long_is_still_sent() {
     let mut bench = Bench::ready();
     bench.connection.mute(60 * SECOND, bench.now);
-    let body = vec![body_of_request(12, MetadataRequest::default().into())];
-    let request = Outgoing {
-        id: 77,
-        key: ApiKey::METADATA,
-        version: 12,
-        body,
-        answered: false,
-        timeout: SECOND,
-        send_by: None,
-    };
-    bench.connection.send(request, bench.now);
+    unanswered(&mut bench, 77);
     bench.at(60 * SECOND);
     bench.at(Duration::ZERO);
     assert!(bench.connection.closed().is_none(), "{:?}", bench.connection.closed());
@@ -288,11 +268,8 @@ fn a_request_that_is_held_back_for_too_long_is_given_back_unsent() {
     let mut bench = Bench::ready();
     bench.connection.mute(60 * SECOND, bench.now);
     for (id, seconds) in [(1, None), (2, Some(20)), (3, Some(40)), (4, Some(20))] {
-        let body = vec![body_of_request(12, MetadataRequest::default().into())];
         let send_by = seconds.map(|seconds| bench.now + seconds * SECOND);
-        let key = ApiKey::METADATA;
-        let request = Outgoing { id, key, version: 12, body, answered: true, timeout: SECOND, send_by };
-        bench.connection.send(request, bench.now);
+        bench.connection.send(Outgoing { send_by, ..outgoing(id, SECOND) }, bench.now);
     }
     assert_eq!(bench.connection.deadline(), Some(bench.now + 20 * SECOND));
     bench.at(20 * SECOND);
@@ -310,17 +287,13 @@ fn a_request_that_is_held_back_for_too_long_is_given_back_unsent() {
 }
 
 fn unanswered(bench: &mut Bench, id: u64) {
-    let body = vec![body_of_request(12, MetadataRequest::default().into())];
-    let request = Outgoing {
-        id,
-        key: ApiKey::METADATA,
-        version: 12,
-        body,
-        answered: false,
-        timeout: SECOND,
-        send_by: None,
-    };
-    bench.connection.send(request, bench.now);
+    bench.connection.send(Outgoing { answered: false, ..outgoing(id, SECOND) }, bench.now);
+}
+
+/// A request for metadata.
+fn outgoing(id: u64, timeout: Duration) -> Outgoing {
+    let body = vec![body_of_request(12, MetadataRequest::all_topics().into())];
+    Outgoing { id, key: ApiKey::METADATA, version: 12, body, answered: true, timeout, send_by: None }
 }
 
 #[test]
