@@ -22,7 +22,7 @@ pub struct ProducerConfig {
     /// Default: 60 s.
     pub transaction_timeout: Duration,
 
-    /// `linger.ms`: how long a batch of less than 128 KiB waits for more records. Default: 5 ms.
+    /// `linger.ms`: how long a batch of less than 512 KiB waits for more records. Default: 5 ms.
     pub linger: Duration,
     /// `batch.size`: how large a batch of one partition may grow, in bytes before compression. Default: as large as
     /// `max.request.size` (Java: 16384), so that a batch grows while it waits for its turn, and throughput does not
