@@ -31,6 +31,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("create_topics.spec", include_str!("../create_topics.spec")),
     ("delete_topics.spec", include_str!("../delete_topics.spec")),
     ("init_producer_id.spec", include_str!("../init_producer_id.spec")),
+    ("offset_for_leader_epoch.spec", include_str!("../offset_for_leader_epoch.spec")),
     ("sasl_authenticate.spec", include_str!("../sasl_authenticate.spec")),
 ];
 

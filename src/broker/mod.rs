@@ -18,9 +18,9 @@
 //!
 //! # What they do
 //! ApiVersions, Metadata (creates topics with 6 partitions unless told otherwise), CreateTopics, DeleteTopics, Produce with
-//! the checks of idempotence, Fetch with sessions and long poll, ListOffsets, InitProducerId, FindCoordinator, and SASL. Each
-//! in every version that Kafka 4.3 serves, with its error codes and its order of checks; where it differs, the file of the
-//! API says so at its top.
+//! the checks of idempotence, Fetch with sessions and long poll, ListOffsets, OffsetForLeaderEpoch, InitProducerId,
+//! FindCoordinator, and SASL. Each in every version that Kafka 4.3 serves, with its error codes and its order of checks;
+//! where it differs, the file of the API says so at its top.
 //!
 //! # How they are built
 //! [`core`] is the brokers without their sockets: requests in, answers and waits out, the time as an argument. `server` and

@@ -3,7 +3,7 @@
 use super::core::ConnectionId;
 use super::log::Log;
 use super::topic_config::TopicConfig;
-use crate::messages::{BrokerId, BrokerIds, LeaderEpoch};
+use crate::messages::{BrokerId, BrokerIds, ErrorCode, LeaderEpoch};
 use crate::wire::{Text, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,6 +56,15 @@ impl Topics {
             let min_insync_replicas = topic.config.min_insync_replicas;
             topic.partitions.iter_mut().map(move |partition| (min_insync_replicas, partition))
         })
+    }
+
+    /// A partition of a topic.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION.
+    pub(super) fn partition(&self, name: &Text, index: i32) -> Result<&Partition, ErrorCode> {
+        let found = self.get(name.as_bytes()).and_then(|topic| topic.partition(index));
+        found.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
     }
 
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Topic> {

@@ -315,6 +315,8 @@ apis! {
         versions 1..=6 flexible 4.. throttle 2.., route Controller, lane Slow, once;
     INIT_PRODUCER_ID InitProducerId: InitProducerIdRequest => InitProducerIdResponse,
         versions 0..=6 unstable 6 flexible 2.. throttle 1.., route TransactionCoordinator, lane Normal, repeatable;
+    OFFSET_FOR_LEADER_EPOCH OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
+        versions 2..=4 flexible 4.. throttle 2.., route Leader, lane Normal, repeatable;
     SASL_AUTHENTICATE SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse,
         versions 0..=2 flexible 2.., route Node, lane Normal, once;
 }

@@ -33,6 +33,7 @@ mod find_coordinator;
 mod init_producer_id;
 pub mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 mod sasl_authenticate;
 mod sasl_handshake;
@@ -57,6 +58,7 @@ pub use list_offsets::{
     ListOffsetsTopic, ListOffsetsTopicResponse,
 };
 pub use metadata::*;
+pub use offset_for_leader_epoch::*;
 pub use produce::*;
 pub use sasl_authenticate::*;
 pub use sasl_handshake::*;

@@ -119,7 +119,29 @@ fn an_unclean_election_loses_records_and_tells_where_logs_part() {
     reading.topics[0].partitions[0].last_fetched_epoch = LeaderEpoch(0);
     let parted = peer.fetch(12, reading).diverging_epoch;
     assert_eq!((parted.epoch, parted.end_offset), (LeaderEpoch(0), 1));
+    assert_eq!(peer.end_of_epoch(&topic, 1, 0), (ErrorCode::NONE, 0, 1), "and who asks is told the same");
     assert!(bench.cluster.elect_uncleanly("t", 0, 9, 0).is_err());
+}
+
+#[test]
+fn epochs_whose_records_are_gone_end_where_the_log_begins() {
+    let bench = Bench::three();
+    let topic = bench.topic_on([1, 2]);
+    for (leader, records) in [(1, 2), (2, 3), (1, 4)] {
+        bench.cluster.move_leader("t", 0, leader).unwrap();
+        bench.peer(leader).append(&topic, batch::of(records));
+    }
+    let mut peer = bench.peer(1);
+    let mut ends = || [0, 1, 2, 3].map(|epoch| peer.end_of_epoch(&topic, 3, epoch));
+    let none = ErrorCode::NONE;
+    assert_eq!(ends(), [(none, 0, 0), (none, 1, 2), (none, 2, 5), (none, 3, 9)], "each leader wrote");
+    bench.cluster.delete_records("t", 0, 3).unwrap();
+    assert_eq!(ends(), [(none, 0, 3), (none, 1, 3), (none, 2, 5), (none, 3, 9)]);
+    bench.cluster.elect_uncleanly("t", 0, 2, 4).unwrap();
+    let mut peer = bench.peer(2);
+    let ends = [1, 2, 3, 4, 5].map(|epoch| peer.end_of_epoch(&topic, 4, epoch));
+    let unknown = (none, -1, -1);
+    assert_eq!(ends, [(none, 1, 2), (none, 2, 2), (none, 3, 2), (none, 4, 2), unknown], "nothing is left");
 }
 
 #[test]

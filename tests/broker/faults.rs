@@ -1,15 +1,15 @@
 //! Faults by script: each kind, where its error codes stand, whom it is for and how often.
 
 use crate::batch;
-use crate::cases::Topic;
+use crate::cases::{Topic, offset_for_leader_epoch};
 use crate::cluster::Bench;
 use crate::peer::{Peer, frame};
 use ottla::broker::{ApiKey, Byte, Cluster, Fate, Fault, TopicSpec};
 use ottla::messages::{
     AnyRequest, ApiVersionsRequest, BrokerId, CoordinatorType, CreatableTopic, CreateTopicsRequest,
     DeleteTopicsRequest, ErrorCode, FetchRequest, FindCoordinatorRequest, InitProducerIdRequest,
-    ListOffsetsRequest, ListOffsetsTopic, MetadataRequest, ProduceRequest, SaslAuthenticateRequest,
-    SaslHandshakeRequest,
+    ListOffsetsRequest, ListOffsetsTopic, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    SaslAuthenticateRequest, SaslHandshakeRequest,
 };
 use ottla::records::Batches;
 use std::io::Read;
@@ -61,6 +61,11 @@ impl One {
             .map(|(topic, n)| self.cluster().partition(topic, n).unwrap().high_watermark)
     }
 
+    /// Asks about the second partition of `t`.
+    fn end_of_epochs(&self) -> OffsetForLeaderEpochRequest {
+        offset_for_leader_epoch::of(vec![offset_for_leader_epoch::asking(&self.t, 1, -1, 0)])
+    }
+
     fn produced(&self, peer: &mut Peer, version: i16) -> Vec<ErrorCode> {
         let response = peer.ask(version, self.produce());
         let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
@@ -96,6 +101,7 @@ fn a_code_stands_for_each_partition_and_nothing_is_done() {
     let topics = vec![ListOffsetsTopic { name: "t".into(), partitions: vec![Default::default(); 1] }];
     let listed = peer.ask(7, ListOffsetsRequest { topics, ..Default::default() });
     assert_eq!(listed.topics[0].partitions[0].error_code, NOT_LEADER);
+    assert_eq!(peer.ask(4, one.end_of_epochs()).topics[0].partitions[0].error_code, NOT_LEADER);
     one.cluster().clear_faults();
     assert_eq!(one.ends(), [0, 0, 0]);
     assert_eq!(one.produced(&mut peer, 9), [NONE; 3]);
@@ -127,14 +133,16 @@ fn requests_are_recorded_with_the_partitions_that_they_are_about() {
     let opened = peer.ask(13, FetchRequest { session_epoch: 0, ..one.fetch() });
     peer.ask(13, FetchRequest { session_id: opened.session_id, session_epoch: 1, ..Default::default() });
     peer.ask(12, MetadataRequest::topics(["u".into()]));
+    peer.ask(4, one.end_of_epochs());
     let about: Vec<_> = one.cluster().requests().into_iter().map(|seen| seen.partitions).collect();
     let all = vec![("t".to_owned(), Some(0)), ("t".to_owned(), Some(1)), ("u".to_owned(), Some(0))];
-    let [.., produced, fetched, again, metadata] = &about[..] else { panic!("{about:?}") };
+    let [.., produced, fetched, again, metadata, ends] = &about[..] else { panic!("{about:?}") };
     assert_eq!((produced, fetched), (&all, &all), "by topic id, told by name");
     let mut again = again.clone();
     again.sort();
     assert_eq!(again, all, "all of the session");
     assert_eq!(metadata, &[("u".to_owned(), None)]);
+    assert_eq!(ends, &[("t".to_owned(), Some(1))]);
 }
 
 #[test]

@@ -225,6 +225,40 @@ fn a_leader_that_is_moved_fences_those_who_mean_the_old_one(three: &dyn Three) {
     assert_eq!((diverging.epoch, diverging.end_offset), (LeaderEpoch(0), 1), "epoch 0 ends at offset 1");
 }
 
+fn an_epoch_ends_where_the_next_leader_began(three: &dyn Three) {
+    let topic = topic(three, &[1, 2], &[]);
+    peer(three, 1).append(&topic, batch::of(3));
+    three.move_leader(&topic.name, 2);
+    for broker in [1, 2] {
+        let mut peer = peer(three, broker);
+        eventually(|| partition(&mut peer, &topic), |told| told.leader_id == BrokerId(2));
+        eventually(|| peer.end_of_epoch(&topic, 0, 0).0, |code| *code == ErrorCode::FENCED_LEADER_EPOCH);
+    }
+    let mut leader = peer(three, 2);
+    let newest = partition(&mut leader, &topic).leader_epoch.0;
+    leader.append(&topic, batch::of(2));
+    for (asked, expected) in
+        [(0, (0, 3)), (newest - 1, (0, 3)), (newest, (newest, 5)), (newest + 1, (-1, -1)), (-1, (-1, -1))]
+    {
+        let (code, epoch, end) = leader.end_of_epoch(&topic, newest, asked);
+        assert_eq!((code, epoch, end), (ErrorCode::NONE, expected.0, expected.1), "epoch {asked}");
+        if asked >= 0 {
+            leader.assert_told_alike(&topic, asked);
+        }
+    }
+    for (broker, believed, expected) in [
+        (2, newest + 1, ErrorCode::UNKNOWN_LEADER_EPOCH),
+        (1, -1, ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        (1, newest, ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        (1, newest + 1, ErrorCode::UNKNOWN_LEADER_EPOCH),
+        (3, -1, ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        (3, newest + 1, ErrorCode::NOT_LEADER_OR_FOLLOWER),
+    ] {
+        let told = peer(three, broker).end_of_epoch(&topic, believed, 0);
+        assert_eq!(told, (expected, -1, -1), "broker {broker}, leader epoch {believed}");
+    }
+}
+
 fn a_fetch_that_waits_is_answered_when_the_leader_moves(three: &dyn Three) {
     let topic = topic(three, &[1, 2], &[]);
     let mut reader = peer(three, 1);
@@ -349,6 +383,7 @@ cases! {
     records_are_read_from_the_leader_and_since_version_11_from_followers,
     offsets_are_listed_by_the_leader,
     a_leader_that_is_moved_fences_those_who_mean_the_old_one,
+    an_epoch_ends_where_the_next_leader_began,
     a_fetch_that_waits_is_answered_when_the_leader_moves,
     a_fetch_session_is_one_brokers_own,
     idempotence_holds_across_leaders,

@@ -165,8 +165,7 @@ impl Fetching {
         {
             return Err(refusal.code);
         }
-        let topic = state.topics.get(name.as_bytes()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-        let partition = topic.partition(named.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        let partition = state.topics.partition(&name, named.partition)?;
         // Followers serve those who may be sent to them (KIP-392).
         check_replica(partition, self.broker, wanted.leader_epoch, self.version >= 11)?;
         let log = &partition.log;

@@ -60,8 +60,7 @@ fn find(
     if !is_known_in(wanted.timestamp, context.version) {
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
-    let topic = state.topics.get(topic.as_bytes()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    let partition = topic.partition(wanted.partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let partition = state.topics.partition(topic, wanted.partition_index)?;
     check_replica(partition, context.broker, wanted.current_leader_epoch, false)?;
     let log = &partition.log;
     let end = if committed_only { log.last_stable_offset() } else { log.end_offset() };

@@ -17,6 +17,8 @@ mod init_producer_id;
 mod list_offsets;
 #[path = "03_metadata.rs"]
 mod metadata;
+#[path = "23_offset_for_leader_epoch.rs"]
+mod offset_for_leader_epoch;
 #[path = "00_produce.rs"]
 mod produce;
 
@@ -30,7 +32,7 @@ pub(super) use metadata::snapshot as metadata_snapshot;
 pub(super) use produce::Checked;
 
 /// What is served.
-pub(super) const SERVED: [ApiKey; 11] = [
+pub(super) const SERVED: [ApiKey; 12] = [
     ApiKey::PRODUCE,
     ApiKey::FETCH,
     ApiKey::LIST_OFFSETS,
@@ -41,6 +43,7 @@ pub(super) const SERVED: [ApiKey; 11] = [
     ApiKey::CREATE_TOPICS,
     ApiKey::DELETE_TOPICS,
     ApiKey::INIT_PRODUCER_ID,
+    ApiKey::OFFSET_FOR_LEADER_EPOCH,
     ApiKey::SASL_AUTHENTICATE,
 ];
 
@@ -81,6 +84,9 @@ pub(super) fn handle(
         AnyRequest::DeleteTopics(request) => Step::respond(delete_topics::handle(state, context, request)),
         AnyRequest::InitProducerId(request) => {
             Step::respond(init_producer_id::handle(state, context, &request))
+        }
+        AnyRequest::OffsetForLeaderEpoch(request) => {
+            Step::respond(offset_for_leader_epoch::handle(state, context, &request))
         }
         AnyRequest::SaslHandshake(_) if context.refusal.is_some() => {
             let error_code = context.refused_code().unwrap_or_default();

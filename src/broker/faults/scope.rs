@@ -62,6 +62,13 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
             });
             topics.collect()
         }
+        AnyRequest::OffsetForLeaderEpoch(request) => {
+            let topics = request.topics.iter().flat_map(|topic| {
+                let indexes = topic.partitions.iter().map(|partition| partition.partition);
+                indexes.map(|index| (topic.topic.to_string(), Some(index)))
+            });
+            topics.collect()
+        }
         AnyRequest::Metadata(request) => match &request.topics {
             None => state.topics.iter().map(|(name, _)| (name.to_string(), None)).collect(),
             Some(topics) => {

@@ -129,6 +129,17 @@ impl Log {
             let dropped = self.batches.pop_front().map_or(0, |oldest| oldest.frame.len());
             self.bytes = self.bytes.saturating_sub(dropped);
         }
+        self.forget_epochs();
+    }
+
+    /// Forgets the epochs that ended before the log's start; the one that is left there begins with the log (as in Kafka's
+    /// `LeaderEpochFileCache`).
+    fn forget_epochs(&mut self) {
+        let begun = self.epochs.partition_point(|(_, start)| *start <= self.start_offset);
+        self.epochs.drain(..begun.saturating_sub(1));
+        if let Some((_, start)) = self.epochs.first_mut() {
+            *start = self.start_offset.max(*start);
+        }
     }
 
     /// Drops the batches that reach to `end_offset` or beyond, and what is remembered of them: the log ends where the first
@@ -159,6 +170,7 @@ impl Log {
             self.batches.pop_front();
             let oldest = self.batches.front().map_or(self.end_offset, |batch| batch.base_offset);
             self.start_offset = self.start_offset.max(oldest);
+            self.forget_epochs();
         }
     }
 
@@ -215,8 +227,12 @@ impl Log {
     }
 
     /// The largest epoch that is not above `asked`, and the offset where it ends: up to there a client that read with
-    /// `asked` and this log agree (KIP-101, KIP-320). `None` when `asked` is newer than all that is known.
+    /// `asked` and this log agree (KIP-101, KIP-320). `asked` itself, up to the log's start, when that is above it. `None`
+    /// when `asked` is newer than all that is known, or none at all.
     pub(super) fn end_of_epoch(&self, asked: LeaderEpoch) -> Option<(LeaderEpoch, i64)> {
+        if asked.is_none() {
+            return None;
+        }
         if asked == self.newest_epoch() {
             return Some((asked, self.end_offset));
         }

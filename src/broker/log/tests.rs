@@ -105,6 +105,8 @@ fn the_ends_of_epochs_are_those_of_kafka() {
     assert_eq!(end(4), Some((4, 3)));
     assert_eq!(end(6), Some((6, 5)));
     assert_eq!(end(7), None);
+    assert_eq!(end(-1), None, "no epoch at all");
+    assert_eq!(end(-2), Some((-2, 0)));
     assert_eq!((log.oldest_epoch(), log.newest_epoch()), (LeaderEpoch(1), LeaderEpoch(6)));
 }
 
@@ -130,6 +132,35 @@ fn a_leader_that_wrote_nothing_leaves_no_epoch_behind() {
     let mut empty = Log::new(LeaderEpoch(0));
     empty.begin_epoch(LeaderEpoch(1));
     assert_eq!(empty.epochs, [(LeaderEpoch(1), 0)]);
+}
+
+#[test]
+fn epochs_that_ended_before_the_logs_start_are_forgotten() {
+    let log_of_epochs = || {
+        let mut log = Log::new(LeaderEpoch(1));
+        for epoch in [1, 1, 4, 6] {
+            log.append(&batch(&[1], Compression::None), LeaderEpoch(epoch), None).unwrap();
+        }
+        log
+    };
+    for (deleted_before, left) in [
+        (0, &[(1, 0), (4, 2), (6, 3)][..]),
+        (1, &[(1, 1), (4, 2), (6, 3)]),
+        (2, &[(4, 2), (6, 3)]),
+        (4, &[(6, 4)]),
+    ] {
+        let mut log = log_of_epochs();
+        log.delete_before(deleted_before);
+        let epochs: Vec<_> = log.epochs.iter().map(|(epoch, start)| (epoch.0, *start)).collect();
+        assert_eq!(epochs, left, "before {deleted_before}");
+    }
+    let mut log = log_of_epochs();
+    log.retain_bytes(0);
+    assert_eq!((log.start_offset(), &log.epochs[..]), (3, &[(LeaderEpoch(6), 3)][..]));
+    assert_eq!(log.end_of_epoch(LeaderEpoch(1)), Some((LeaderEpoch(1), 3)), "its records are gone");
+    log.delete_before(4);
+    log.begin_epoch(LeaderEpoch(7));
+    assert_eq!(log.epochs, [(LeaderEpoch(7), 4)], "nothing is left of what came before");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod fetch;
 mod list_offsets;
+pub mod offset_for_leader_epoch;
 mod produce;
 mod sequences;
 mod sessions;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use ottla::broker::Broker;
 use ottla::messages::{
     Acks, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, ErrorCode, FetchPartition,
-    FetchPartitionResponse, FetchRequest, FetchTopic, InitProducerIdRequest, MetadataRequest,
+    FetchPartitionResponse, FetchRequest, FetchTopic, InitProducerIdRequest, LeaderEpoch, MetadataRequest,
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceTopic,
 };
 use ottla::wire::{Text, Uuid};
@@ -145,6 +146,27 @@ impl Peer {
         response.responses[0].partitions[0].clone()
     }
 
+    /// Asks for the end of an epoch of partition 0, believing in a leader's epoch: error code, epoch, end offset.
+    #[track_caller]
+    pub fn end_of_epoch(&mut self, topic: &Topic, believed: i32, epoch: i32) -> (ErrorCode, i32, i64) {
+        let request =
+            offset_for_leader_epoch::of(vec![offset_for_leader_epoch::asking(topic, 0, believed, epoch)]);
+        offset_for_leader_epoch::told(&self.ask(4, request).topics[0].partitions[0])
+    }
+
+    /// A fetch from beyond the log, with `epoch` for that of the record before it, is told what OffsetForLeaderEpoch tells.
+    #[track_caller]
+    pub fn assert_told_alike(&mut self, topic: &Topic, epoch: i32) {
+        let mut beyond = topic.fetch(1 << 40);
+        beyond.topics[0].partitions[0].last_fetched_epoch = LeaderEpoch(epoch);
+        let fetched = self.fetch(12, beyond);
+        let parted = (fetched.diverging_epoch.epoch.0, fetched.diverging_epoch.end_offset);
+        let (code, found, end) = self.end_of_epoch(topic, -1, epoch);
+        assert_eq!((code, found, end), (ErrorCode::NONE, parted.0, parted.1), "epoch {epoch}");
+        let known = if end < 0 { ErrorCode::OFFSET_OUT_OF_RANGE } else { ErrorCode::NONE };
+        assert_eq!(fetched.error_code, known, "epoch {epoch}");
+    }
+
     /// A producer id of its own.
     pub fn producer_id(&mut self) -> i64 {
         let request = InitProducerIdRequest { transactional_id: None, ..Default::default() };
@@ -238,6 +260,12 @@ cases! {
         special_timestamps_exist_since_their_versions,
         partitions_must_not_be_named_twice_or_be_unknown,
         leader_epochs_are_checked_and_told;
+    offset_for_leader_epoch:
+        the_newest_epoch_ends_where_the_log_does,
+        epochs_that_nothing_is_known_of_are_no_errors,
+        the_leaders_epoch_is_checked,
+        each_partition_has_an_answer_of_its_own,
+        a_fetch_that_parted_is_told_the_same_end;
     topics:
         a_topic_is_created_described_and_deleted_in_every_version,
         what_cannot_be_created_is_refused_by_code,
