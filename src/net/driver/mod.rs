@@ -227,6 +227,7 @@ where
         waiting: BTreeMap::new(),
         next_id: 0,
         ready: false,
+        wrote_unanswered: false,
         timer: Timer::default(),
         patience: Duration::MAX,
         stuck_at: None,
@@ -247,8 +248,10 @@ where
         let error = poll_fn(|cx| driver.poll_closed(&shared, cx)).await;
         match error.kind() {
             ErrorKind::Closed => tracing::debug!(%error, "connection closed"),
-            // With `acks=0` nothing else tells that records may be lost.
-            _ => tracing::warn!(%error, "connection lost"),
+            // With `acks=0` nothing else tells that records may be lost. Who waits for an answer is told by its error, and
+            // that a broker ends connections which nobody uses is as it should be.
+            _ if driver.wrote_unanswered => tracing::warn!(%error, "connection lost"),
+            _ => tracing::info!(%error, "connection lost"),
         }
         if error.kind() == ErrorKind::Authentication {
             // Refused when it was renewed: the next connection is not to try with the same.
@@ -270,6 +273,8 @@ struct Driver<S> {
     waiting: BTreeMap<u64, oneshot::Sender<Result<Answer, Error>>>,
     next_id: u64,
     ready: bool,
+    /// Whether there were requests that the peer does not answer.
+    wrote_unanswered: bool,
     timer: Timer,
     /// How long the peer may take no bytes.
     patience: Duration,
@@ -407,6 +412,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
         self.waiting.insert(id, answered);
         let Call { key, version, body, answered, timeout, send_by } = call;
         self.patience = timeout;
+        self.wrote_unanswered |= !answered;
         self.connection.send(Outgoing { id, key, version, body, answered, timeout, send_by }, task::now());
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::ClientConfig;
+use crate::config::tests::logged;
 use crate::messages::{SaslAuthenticateResponse, SaslHandshakeResponse};
 use crate::net::dial::{Dial, Endpoint, Security};
 use crate::net::mem::{Faults, MemNet, Way};
@@ -57,6 +58,34 @@ async fn at_the_end_each_caller_hears_whether_its_request_may_have_arrived() {
     let maybe = outcomes.iter().filter(|outcome| outcome.as_ref().unwrap_err().is_possibly_written()).count();
     assert_eq!(maybe, 100, "those that were in flight");
     assert_eq!(a.requests().len(), 101, "and nothing else was sent but ApiVersions");
+}
+
+/// A broker ends connections that nobody uses: that is no reason to warn. What was written with `acks=0` may be lost, and
+/// nobody else tells.
+#[test]
+fn a_lost_connection_is_a_warning_only_when_nobody_else_is_told() {
+    for (call, warns) in [(call_for_metadata(), false), (unanswered(), true)] {
+        let log = logged(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let _seed = simulate(6);
+                let net = MemNet::new(6);
+                let a = Scripted::new(&net, "a", 9092, one().script());
+                let handle = connect(&net).await;
+                handle.send(call).await.unwrap().await.unwrap();
+                net.cut("a", 9092);
+                pass(SECOND).await;
+                assert!(handle.end().is_some());
+                drop(a);
+            });
+        });
+        assert!(log.contains("connection lost"), "{log}");
+        assert_eq!(log.contains("WARN"), warns, "{log}");
+    }
 }
 
 /// Nothing is awaited from a peer that takes no bytes, and still it is given up.
