@@ -63,6 +63,14 @@ pub enum ErrorKind {
     Broker(ErrorCode),
     /// Fetched record batches are corrupt, of an old format, or break a limit.
     Records,
+    /// Records that were read are no more: the log was truncated, as by an unclean leader election, and has gone on
+    /// otherwise since (KIP-320; LogTruncationException of the Java client).
+    LogTruncation {
+        /// Where the consumer was.
+        position: i64,
+        /// Up to where the log is still the one that was read.
+        parted_at: i64,
+    },
     /// A record is larger than a request may be; both in bytes.
     RecordTooLarge {
         /// What the record takes.
@@ -308,6 +316,14 @@ impl ErrorKind {
                 ErrorKind::RecordTooLarge { size, limit } => {
                     return Some(
                         format!("the record takes {size} bytes and max.request.size is {limit}").into(),
+                    );
+                }
+                ErrorKind::LogTruncation { position, parted_at } => {
+                    return Some(
+                        format!(
+                            "read up to offset {position}, and from {parted_at} on the log is another one"
+                        )
+                        .into(),
                     );
                 }
                 ErrorKind::Undelivered { records } => {

@@ -150,8 +150,8 @@ impl ClientBuilder {
         self.set_millis("socket.connection.setup.timeout.ms", timeout)
     }
 
-    /// `client.rack`: where this client stands, to read from the nearest replica (KIP-392), which is not done yet: records
-    /// come from leaders. Default: not said.
+    /// `client.rack`: where this client stands, to read from the nearest replica (KIP-392) where the brokers' `replica.selector.class`
+    /// chooses by it. Default: not said, and records come from leaders.
     pub fn rack(self, rack: impl Into<String>) -> ClientBuilder {
         self.set("client.rack", rack)
     }

@@ -15,8 +15,8 @@ pub struct ClientConfig {
     pub bootstrap_servers: Vec<HostPort>,
     /// `client.id`: what this client calls itself towards brokers (their logs, quotas and metrics). Default: empty.
     pub client_id: String,
-    /// `client.rack`: where this client stands, for reading from the nearest replica (KIP-392), which is not done yet: records
-    /// come from leaders. Default: not said.
+    /// `client.rack`: where this client stands, for reading from the nearest replica (KIP-392) where the brokers' `replica.selector.class`
+    /// chooses by it. Default: not said, and records come from leaders.
     pub client_rack: Option<String>,
     /// `security.protocol`: TLS or not, SASL or not. Default: [`SecurityProtocol::Plaintext`].
     pub security_protocol: SecurityProtocol,

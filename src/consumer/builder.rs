@@ -135,8 +135,8 @@ fn limits(config: &ConsumerConfig, cluster: &Cluster) -> Limits {
             AutoOffsetReset::None => Reset::None,
             AutoOffsetReset::ByDuration(age) => Reset::ByDuration(age),
         },
-        // Who says where he stands may be sent to a follower (KIP-392), which is not followed yet.
-        rack: Text::default(),
+        rack: cluster.config().client_rack.as_deref().map(Text::from).unwrap_or_default(),
+        replica_max_age: cluster.config().metadata_max_age,
         policy: cluster.retries_of_reads(),
     }
 }

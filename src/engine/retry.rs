@@ -149,6 +149,7 @@ impl Way {
             | ErrorKind::Config
             | ErrorKind::InvalidInput
             | ErrorKind::Records
+            | ErrorKind::LogTruncation { .. }
             | ErrorKind::RecordTooLarge { .. }
             | ErrorKind::Serialization
             | ErrorKind::Deserialization

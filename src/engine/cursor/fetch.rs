@@ -2,6 +2,7 @@
 
 use super::failed::Fault;
 use super::queued::QueuedSet;
+use super::replica::ReadFrom;
 use super::session::{Asked, Words};
 use super::{Cursor, Cursors, Place, Reset, When};
 use crate::engine::TopicPartition;
@@ -10,7 +11,7 @@ use crate::engine::view::{Hint, View};
 use crate::error::{Error, ErrorKind};
 use crate::messages::{
     BrokerId, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopic,
-    ForgottenTopic, IsolationLevel, NodeEndpoint,
+    ForgottenTopic, IsolationLevel, LeaderEpoch, NodeEndpoint,
 };
 use crate::records::{BatchHeader, Batches, HEADER_LEN};
 use crate::wire::{Span, Text, Uuid};
@@ -39,16 +40,20 @@ pub struct FetchPlan {
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) partition: TopicPartition,
-    generation: u64,
+    pub(super) generation: u64,
     pub(super) asked: Asked,
     /// Whether the broker does not know yet that this is asked.
     pub(super) is_news: bool,
     /// Whether no answer has told yet where the log ends.
     pub(super) is_unheard: bool,
+    /// Whether it is not the leader who is asked.
+    pub(super) is_of_follower: bool,
 }
 
 /// The oldest version with sessions.
 const SESSIONS: i16 = 7;
+/// The oldest version that says of which epoch the last record is.
+const LAST_EPOCHS: i16 = 12;
 /// The oldest version that names topics by their ids.
 const TOPIC_IDS: i16 = 13;
 
@@ -80,6 +85,11 @@ impl FetchPlan {
                 partition: planned.partition.partition,
                 current_leader_epoch: planned.asked.epoch,
                 fetch_offset: planned.asked.offset,
+                last_fetched_epoch: if version >= LAST_EPOCHS {
+                    planned.asked.last_epoch
+                } else {
+                    LeaderEpoch::NONE
+                },
                 partition_max_bytes: self.partition_max_bytes,
                 ..Default::default()
             };
@@ -152,7 +162,8 @@ impl Planned {
 }
 
 impl Cursors {
-    /// One request for each leader that has none under way. Says too whether a partition has no leader.
+    /// One request for each broker that has none under way. Says too whether metadata are out of date: a partition has no
+    /// leader, or one that metadata do not know.
     pub fn plan_fetches(
         &mut self,
         view: &View,
@@ -166,7 +177,7 @@ impl Cursors {
         if room == 0 {
             return (Vec::new(), false);
         }
-        let mut leaderless = false;
+        let mut refresh = false;
         let mut hopeless = Vec::new();
         let mut by_leader: BTreeMap<BrokerId, Vec<Planned>> = BTreeMap::new();
         for (partition, cursor) in &self.partitions {
@@ -176,25 +187,41 @@ impl Cursors {
             let leader = match view.leader(&partition.topic, partition.partition) {
                 Ok(leader) => leader,
                 Err(code) => {
-                    leaderless = true;
+                    refresh = true;
                     hopeless.push((partition.clone(), code));
                     continue;
                 }
             };
-            let rests = self.idle_answers.get(&leader.broker.id).is_some_and(|(_, until)| *until > now);
-            if rests || busy.contains(&leader.broker.id) {
+            let broker = match cursor.read_from(view, partition, now) {
+                ReadFrom::Follower(replica) => replica,
+                ReadFrom::Leader => leader.broker.id,
+                ReadFrom::LeaderForNow => {
+                    refresh = true;
+                    leader.broker.id
+                }
+            };
+            let is_of_follower = broker != leader.broker.id;
+            let rests = self.idle_answers.get(&broker).is_some_and(|(_, until)| *until > now);
+            if rests || busy.contains(&broker) {
                 continue;
             }
-            by_leader.entry(leader.broker.id).or_default().push(Planned {
+            by_leader.entry(broker).or_default().push(Planned {
                 partition: partition.clone(),
                 generation: cursor.generation,
                 asked: Asked {
                     topic_id: view.topic(&partition.topic).map_or(Uuid::ZERO, |topic| topic.id),
                     offset: cursor.fetch_at,
+                    // A follower that has less would say that its log has parted.
+                    last_epoch: if is_of_follower {
+                        LeaderEpoch::NONE
+                    } else {
+                        cursor.last_epoch(leader.epoch)
+                    },
                     epoch: leader.epoch,
                 },
                 is_news: true,
                 is_unheard: cursor.high_watermark.is_none(),
+                is_of_follower,
             });
         }
         self.tell_hopeless(hopeless, now);
@@ -202,7 +229,7 @@ impl Cursors {
         let share = room.checked_div(by_leader.len().max(1)).unwrap_or(room);
         let plans =
             by_leader.into_iter().map(|(broker, partitions)| self.plan(broker, partitions, share, now));
-        (plans.collect(), leaderless)
+        (plans.collect(), refresh)
     }
 
     fn room(&self) -> usize {
@@ -265,6 +292,7 @@ impl Cursors {
             Err(error) => {
                 let told = self.errors.len();
                 for planned in &plan.partitions {
+                    self.back_to_leader(planned);
                     effects.refresh |= self.failed(planned.fault(&error), now, rng);
                 }
                 // One failure of the whole request is told once, not for each of its partitions.
@@ -318,17 +346,34 @@ impl Cursors {
         rng: &mut fastrand::Rng,
     ) -> (bool, bool) {
         let partition = &planned.partition;
-        let current =
-            self.partitions.get_mut(partition).filter(|cursor| cursor.generation == planned.generation);
-        let Some(cursor) = current else { return (true, false) };
-        if found.error_code == ErrorCode::OFFSET_OUT_OF_RANGE {
-            self.out_of_range(planned, now, rng);
+        if self.current(planned).is_none() {
             return (true, false);
         }
         if let Err(code) = found.error_code.ok() {
+            let is_of_follower = self.back_to_leader(planned);
+            if code == ErrorCode::OFFSET_OUT_OF_RANGE {
+                if is_of_follower {
+                    self.rest(partition, now, rng);
+                } else {
+                    self.out_of_range(planned, now, rng);
+                }
+                return (true, false);
+            }
             let error = Error::broker_code(code, "fetch");
             return (true, self.failed(planned.fault(&error), now, rng));
         }
+        if found.diverging_epoch.end_offset >= 0 {
+            if !self.back_to_leader(planned) {
+                self.parted(planned, &found.diverging_epoch);
+            }
+            return (false, false);
+        }
+        if !found.preferred_read_replica.is_none() {
+            self.prefer(planned, found.preferred_read_replica, now);
+        }
+        let current =
+            self.partitions.get_mut(partition).filter(|cursor| cursor.generation == planned.generation);
+        let Some(cursor) = current else { return (true, false) };
         cursor.failures = 0;
         cursor.resets = 0;
         cursor.not_before = None;
@@ -343,11 +388,13 @@ impl Cursors {
             return (false, false);
         }
         let (end, sound) = walk(&set);
-        let moved = end.is_some_and(|end| end > cursor.fetch_at);
+        let moved = end.is_some_and(|(end, _)| end > cursor.fetch_at);
         if sound && !moved {
             return (false, false);
         }
-        cursor.fetch_at = end.unwrap_or(cursor.fetch_at).max(cursor.fetch_at);
+        if let Some((end, epoch)) = end.filter(|_| moved) {
+            (cursor.fetch_at, cursor.fetch_epoch) = (end, epoch);
+        }
         cursor.blocked = !sound;
         self.queued_bytes = self.queued_bytes.saturating_add(set.len());
         let batches = Batches::with_limit(set, self.limits.decompressed_max_bytes);
@@ -362,6 +409,14 @@ impl Cursors {
     /// There is no record at the position: once for each position, the policy says what then.
     fn out_of_range(&mut self, planned: &Planned, now: Instant, rng: &mut fastrand::Rng) {
         let partition = &planned.partition;
+        let Some(cursor) = self.current(planned) else { return };
+        if cursor.fetch_at != planned.asked.offset {
+            return; // Another answer has moved it meanwhile.
+        }
+        // A broker that cannot compare the epoch says the same: what it says without one counts.
+        if !planned.asked.last_epoch.is_none() && cursor.forgets_epoch() {
+            return;
+        }
         // Queued records may still move the position; only when they are gone it is truly out of range.
         if self.partitions.get(partition).is_some_and(|cursor| !cursor.queue.is_empty()) {
             return self.rest(partition, now, rng);
@@ -429,8 +484,9 @@ fn whole(answer: FetchResponse, broker: BrokerId) -> Result<FetchResponse, Error
     }
 }
 
-/// The offset behind the last whole batch of a record set, by the batches' headers alone, and whether they make sense.
-fn walk(set: &Bytes) -> (Option<i64>, bool) {
+/// The offset behind the last whole batch of a record set and that batch's epoch, by the batches' headers alone, and whether
+/// they make sense.
+fn walk(set: &Bytes) -> (Option<(i64, LeaderEpoch)>, bool) {
     const LENGTH_END: usize = 12;
     let mut rest: &[u8] = set;
     let mut end = None;
@@ -441,11 +497,11 @@ fn walk(set: &Bytes) -> (Option<i64>, bool) {
         else {
             return (end, false);
         };
-        if header.magic != 2 || end.is_some_and(|end| header.base_offset < end) {
+        if header.magic != 2 || end.is_some_and(|(end, _)| header.base_offset < end) {
             return (end, false);
         }
         let Some(behind) = rest.get(bytes..) else { return (end, end.is_some()) };
-        end = Some(next);
+        end = Some((next, LeaderEpoch(header.leader_epoch)));
         rest = behind;
     }
     // Less than a header is left: the cut that a broker makes, unless nothing whole came at all.

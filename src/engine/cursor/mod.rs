@@ -19,12 +19,16 @@
 //! * A position moves by handing out a batch, or past what no application sees: control batches, aborted records, holes
 //!   that compaction left. It never moves past a batch that was refused.
 //! * An answer that brings no progress and was not waited for is followed by a pause that grows.
+//! * Each request says of which leader's time the record before `fetch_at` is, so that a log which was cut off and has
+//!   grown again is not taken for the one that was read ([`truncation`]).
 
 mod failed;
 mod fetch;
 mod queued;
+mod replica;
 mod reset;
 mod session;
+mod truncation;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +41,7 @@ use super::TopicPartition;
 use super::retry::Policy;
 use crate::error::{Error, ErrorKind};
 use crate::messages::list_offsets::{EARLIEST, LATEST};
+use crate::messages::{BrokerId, LeaderEpoch};
 use crate::wire::Text;
 use queued::QueuedSet;
 use std::collections::{BTreeMap, VecDeque};
@@ -66,6 +71,8 @@ pub struct Limits {
     pub reset: Reset,
     /// `client.rack`, empty for none.
     pub rack: Text,
+    /// How long a replica that the leader named is read from until the leader is asked again: `metadata.max.age.ms`.
+    pub replica_max_age: Duration,
     /// How failures are repeated.
     pub policy: Policy,
 }
@@ -109,9 +116,9 @@ pub struct Cursors {
     queued_bytes: usize,
     next_generation: u64,
     /// What the brokers remember of what is asked of them.
-    sessions: BTreeMap<crate::messages::BrokerId, session::Session>,
+    sessions: BTreeMap<BrokerId, session::Session>,
     /// Answers in a row that brought nothing, and came too early, by broker.
-    idle_answers: BTreeMap<crate::messages::BrokerId, (u32, Instant)>,
+    idle_answers: BTreeMap<BrokerId, (u32, Instant)>,
 }
 
 #[derive(Debug)]
@@ -119,9 +126,15 @@ struct Cursor {
     generation: u64,
     place: Place,
     paused: bool,
+    /// The leader's epoch of the record before the position; none when it is not known.
+    position_epoch: LeaderEpoch,
     /// Behind what is queued.
     fetch_at: i64,
-    /// A batch is queued that will be refused: nothing behind it is fetched.
+    /// The leader's epoch of the record before `fetch_at`; none when it is not known.
+    fetch_epoch: LeaderEpoch,
+    /// Where the leader says to read instead, and until when.
+    replica: Option<(BrokerId, Instant)>,
+    /// Nothing is fetched: a batch is queued that will be refused, or a truncation waits to be heard of.
     blocked: bool,
     queue: VecDeque<QueuedSet>,
     high_watermark: Option<i64>,
@@ -167,7 +180,10 @@ impl Cursor {
             generation,
             place,
             paused: false,
+            position_epoch: LeaderEpoch::NONE,
             fetch_at,
+            fetch_epoch: LeaderEpoch::NONE,
+            replica: None,
             blocked: false,
             queue: VecDeque::new(),
             high_watermark: None,
@@ -309,6 +325,7 @@ impl Cursors {
             && let Place::At(position) = cursor.place
         {
             cursor.fetch_at = position;
+            cursor.fetch_epoch = cursor.position_epoch;
         }
     }
 

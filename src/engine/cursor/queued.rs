@@ -3,7 +3,7 @@
 use super::{CORRUPT_PAUSE, Cursor, Cursors, Place};
 use crate::engine::TopicPartition;
 use crate::error::{Error, ErrorKind};
-use crate::messages::{AbortedTransaction, ProducerId};
+use crate::messages::{AbortedTransaction, LeaderEpoch, ProducerId};
 use crate::records::{Batch, Batches, ControlType, PartialBatch};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
@@ -80,7 +80,8 @@ impl QueuedSet {
 impl Cursors {
     /// The next batch for the application, or what keeps a partition from giving one. Partitions take turns.
     pub fn next_batch(&mut self, now: Instant) -> Option<Result<FetchedBatch, Error>> {
-        if let Some((_, error)) = self.errors.pop_front() {
+        if let Some((partition, error)) = self.errors.pop_front() {
+            self.heard(&partition, &error);
             return Some(Err(error));
         }
         for _ in 0..self.turns.len() {
@@ -164,6 +165,7 @@ impl Cursor {
                     let from = position;
                     position = position.max(batch.next_offset());
                     self.place = Place::At(position);
+                    self.position_epoch = LeaderEpoch(batch.leader_epoch());
                     if visible && batch.record_count() > 0 {
                         return (Some(Ok((batch, from))), freed);
                     }

@@ -128,7 +128,7 @@ impl Cursors {
                 Ok(answers) => match answers.get(&ask.partition) {
                     None => Err(Error::new(ErrorKind::Protocol, "find an offset: it was not answered")),
                     Some(found) => match found.error_code.ok() {
-                        Ok(()) => Ok(found.offset),
+                        Ok(()) => Ok((found.offset, found.leader_epoch)),
                         Err(code) => Err(Error::broker_code(code, "find an offset")),
                     },
                 },
@@ -154,7 +154,7 @@ impl Cursors {
     fn resolved(
         &mut self,
         ask: &Ask,
-        outcome: Result<i64, Error>,
+        outcome: Result<(i64, LeaderEpoch), Error>,
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> bool {
@@ -162,19 +162,19 @@ impl Cursors {
             self.partitions.get_mut(&ask.partition).filter(|cursor| cursor.generation == ask.generation);
         let Some(cursor) = current else { return false };
         let error = match outcome {
-            Ok(offset) if offset >= 0 => {
+            Ok((offset, epoch)) if offset >= 0 => {
                 cursor.place = Place::At(offset);
-                cursor.fetch_at = offset;
+                (cursor.fetch_at, cursor.position_epoch, cursor.fetch_epoch) = (offset, epoch, epoch);
                 cursor.failures = 0;
                 cursor.not_before = None;
                 return false;
             }
             // No record is that late: what comes next will be.
-            Ok(-1) if ask.timestamp >= 0 => {
+            Ok((-1, _)) if ask.timestamp >= 0 => {
                 cursor.unresolve(When::At(LATEST));
                 return false;
             }
-            Ok(offset) => {
+            Ok((offset, _)) => {
                 Error::new(ErrorKind::Protocol, format!("find an offset: the broker says {offset}"))
             }
             Err(error) => error,

@@ -26,6 +26,9 @@ pub(super) struct Session {
 pub(super) struct Asked {
     pub(super) topic_id: Uuid,
     pub(super) offset: i64,
+    /// Of the record before that offset.
+    pub(super) last_epoch: LeaderEpoch,
+    /// Of the leader.
     pub(super) epoch: LeaderEpoch,
 }
 

@@ -2,7 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test begins at some time, whichever it is")]
 
+mod replica;
 mod sessions;
+mod truncation;
 
 use super::*;
 use crate::engine::TopicPartition;
@@ -38,6 +40,7 @@ fn limits() -> Limits {
         read_committed: false,
         reset: Reset::Earliest,
         rack: Text::default(),
+        replica_max_age: Duration::from_secs(300),
         policy: Policy { retries: u32::MAX, backoff: Backoff::RETRY },
     }
 }
@@ -155,12 +158,21 @@ fn sealed(records: usize, stamp: Stamp) -> SealedBatch {
 }
 
 fn placed(batch: &SealedBatch, base_offset: i64) -> Vec<u8> {
+    placed_in(5, batch, base_offset)
+}
+
+/// As a leader of this epoch stores it.
+fn placed_in(epoch: i32, batch: &SealedBatch, base_offset: i64) -> Vec<u8> {
     let batch = Batch::open(batch.bytes().clone(), 0, &mut Decompressor::new(1 << 20)).unwrap();
-    batch.numbered(base_offset, 5, None).unwrap().to_vec()
+    batch.numbered(base_offset, epoch, None).unwrap().to_vec()
 }
 
 fn batch(base_offset: i64, records: usize) -> Vec<u8> {
     placed(&sealed(records, Stamp::NONE), base_offset)
+}
+
+fn of_epoch(epoch: i32, base_offset: i64, records: usize) -> Vec<u8> {
+    placed_in(epoch, &sealed(records, Stamp::NONE), base_offset)
 }
 
 #[test]
