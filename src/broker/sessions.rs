@@ -250,11 +250,13 @@ fn named(request: &FetchRequest) -> impl Iterator<Item = (Named, Wanted)> + '_ {
                 topic: topic.topic.clone(),
                 partition: partition.partition,
             };
+            // In a fetch every negative epoch is none (Kafka's `FetchRequest`), in other requests -1 only.
+            let epoch = |told: LeaderEpoch| told.max(LeaderEpoch::NONE);
             let wanted = Wanted {
                 offset: fetch_offset,
                 max_bytes: partition_max_bytes,
-                leader_epoch: partition.current_leader_epoch,
-                last_fetched_epoch: partition.last_fetched_epoch,
+                leader_epoch: epoch(partition.current_leader_epoch),
+                last_fetched_epoch: epoch(partition.last_fetched_epoch),
             };
             (named, wanted)
         })

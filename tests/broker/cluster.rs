@@ -145,6 +145,27 @@ fn epochs_whose_records_are_gone_end_where_the_log_begins() {
 }
 
 #[test]
+fn a_fetch_from_before_the_logs_start_is_out_of_range_even_if_the_logs_parted() {
+    let bench = Bench::three();
+    let topic = bench.topic_on([1, 2]);
+    bench.peer(1).append(&topic, batch::of(5));
+    bench.cluster.move_leader("t", 0, 2).unwrap();
+    bench.cluster.move_leader("t", 0, 1).unwrap();
+    let mut peer = bench.peer(1);
+    peer.append(&topic, batch::of(1));
+    bench.cluster.delete_records("t", 0, 2).unwrap();
+    let mut read = |offset| {
+        let mut reading = topic.fetch(offset);
+        reading.topics[0].partitions[0].last_fetched_epoch = LeaderEpoch(1);
+        let fetched = peer.fetch(12, reading);
+        (fetched.error_code, fetched.diverging_epoch.epoch.0, fetched.diverging_epoch.end_offset)
+    };
+    assert_eq!(read(3), (ErrorCode::NONE, 0, 5), "the leader of epoch 1 wrote nothing that is left");
+    assert_eq!(read(2), (ErrorCode::NONE, 0, 5));
+    assert_eq!(read(1), (ErrorCode::OFFSET_OUT_OF_RANGE, -1, -1));
+}
+
+#[test]
 fn a_broker_that_stops_loses_its_connections_and_what_it_leads() {
     let bench = Bench::three();
     let topic = bench.topic_on([1, 2, 3]);

@@ -287,6 +287,10 @@ fn diverging(partition: &Partition, wanted: &Wanted) -> Result<Option<EpochEndOf
         return Ok(None);
     }
     let (epoch, end_offset) = partition.log.end_of_epoch(read).ok_or(ErrorCode::OFFSET_OUT_OF_RANGE)?;
+    // Where the logs parted before this one's start nobody can tell any more (Kafka's `Partition`).
+    if wanted.offset < partition.log.start_offset() {
+        return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
+    }
     let parted = epoch < read || end_offset < wanted.offset;
     Ok(parted.then_some(EpochEndOffset { epoch, end_offset }))
 }

@@ -119,6 +119,7 @@ pub fn leader_epochs_are_checked(target: &Target) {
         request
     };
     assert_eq!(peer.fetch(12, with_epoch(0, 0)).error_code, ErrorCode::NONE);
+    assert_eq!(peer.fetch(12, with_epoch(-2, -2)).error_code, ErrorCode::NONE, "no epochs");
     assert_eq!(peer.fetch(12, with_epoch(7, -1)).error_code, ErrorCode::UNKNOWN_LEADER_EPOCH);
     assert_eq!(peer.fetch(12, with_epoch(-1, 7)).error_code, ErrorCode::OFFSET_OUT_OF_RANGE);
     let mut beyond = with_epoch(0, 0);
