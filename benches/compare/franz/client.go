@@ -23,20 +23,12 @@ type client struct {
 // Connect takes Kafka's names. All acknowledgements, idempotence and five requests in flight are franz-go's own defaults.
 // A window of 0 leaves its own too.
 func connect(address, topic string, window int, settings map[string]string) client {
-	given := map[string]string{}
-	for key, value := range settings {
-		given[key] = value
-	}
-	for _, word := range strings.Fields(os.Getenv("COMPARE_SETTINGS")) {
-		key, value, _ := strings.Cut(word, "=")
-		given[key] = value
-	}
-	options := []kgo.Opt{
+	given := given(settings)
+	options := append(security(given),
 		kgo.SeedBrokers(address),
 		kgo.DefaultProduceTopic(topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchCompression(kgo.NoCompression()),
-	}
+		kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if window > 0 {
 		options = append(options, kgo.MaxBufferedRecords(window))
 	}
@@ -51,16 +43,6 @@ func connect(address, topic string, window int, settings map[string]string) clie
 				"none": kgo.NoCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 			}
 			options = append(options, kgo.ProducerBatchCompression(codecs[value]))
-		case "sasl.username":
-			auth := plain.Auth{User: value, Pass: given["sasl.password"]}
-			options = append(options, kgo.SASL(auth.AsMechanism()))
-		case "ssl.ca.location":
-			pem, err := os.ReadFile(value)
-			fail(err)
-			roots := x509.NewCertPool()
-			roots.AppendCertsFromPEM(pem)
-			options = append(options, kgo.DialTLSConfig(&tls.Config{RootCAs: roots}))
-		case "security.protocol", "sasl.mechanism", "sasl.password": // together with those above
 		case "acks", "enable.idempotence": // as it is anyway
 		default:
 			panic("setting " + key + " is not wired up here")
@@ -69,6 +51,41 @@ func connect(address, topic string, window int, settings map[string]string) clie
 	kafka, err := kgo.NewClient(options...)
 	fail(err)
 	return client{kafka, topic}
+}
+
+// Given is what the environment says, beside the job's settings or in their place.
+func given(settings map[string]string) map[string]string {
+	all := map[string]string{}
+	for key, value := range settings {
+		all[key] = value
+	}
+	for _, word := range strings.Fields(os.Getenv("COMPARE_SETTINGS")) {
+		key, value, _ := strings.Cut(word, "=")
+		all[key] = value
+	}
+	return all
+}
+
+// Security takes out of the settings who to be, and how to connect.
+func security(given map[string]string) []kgo.Opt {
+	var options []kgo.Opt
+	if user, ok := given["sasl.username"]; ok {
+		auth := plain.Auth{User: user, Pass: given["sasl.password"]}
+		options = append(options, kgo.SASL(auth.AsMechanism()))
+	}
+	if file, ok := given["ssl.ca.location"]; ok {
+		pem, err := os.ReadFile(file)
+		fail(err)
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(pem)
+		options = append(options, kgo.DialTLSConfig(&tls.Config{RootCAs: roots}))
+	}
+	for _, key := range []string{
+		"security.protocol", "sasl.mechanism", "sasl.username", "sasl.password", "ssl.ca.location",
+	} {
+		delete(given, key)
+	}
+	return options
 }
 
 // Fill hands over each value on its own and hears of each by its own promise. Produce blocks while the buffer is full.

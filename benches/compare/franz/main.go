@@ -4,8 +4,11 @@
 //	franz throughput ADDRESS SECONDS BYTES
 //	franz latency ADDRESS RATE SECONDS
 //	franz first ADDRESS
+//	franz consume ADDRESS TOPIC PARTITIONS RECORDS
+//	franz deliver ADDRESS TOPIC PARTITIONS RECORDS
+//	franz idle ADDRESS TOPIC PARTITIONS SECONDS
 //
-// COMPARE_PAYLOAD names the file of values that `compare payload` writes (not for `first`).
+// COMPARE_PAYLOAD names the file of values that `compare payload` writes (for those that produce, but for `first`).
 package main
 
 import (
@@ -22,7 +25,7 @@ const (
 )
 
 func main() {
-	words := append(os.Args[1:], "", "", "", "")
+	words := append(os.Args[1:], "", "", "", "", "")
 	mode, address := words[0], words[1]
 	batches := map[string]string{"linger.ms": "5", "batch.size": "1000000"}
 	atOnce := map[string]string{"linger.ms": "0", "batch.size": "1000000"}
@@ -51,6 +54,12 @@ func main() {
 		c := connect(address, "compare", windowRecords, atOnce)
 		c.fill(counted([][]byte{make([]byte, latencyBytes)}, 1))
 		fmt.Println("franz-go acknowledged")
+	case "consume":
+		consume(address, words[2], number(words[3]), number(words[4]))
+	case "deliver":
+		deliver(address, words[2], number(words[3]), number(words[4]))
+	case "idle":
+		idle(address, words[2], number(words[3]), time.Duration(number(words[4]))*time.Second)
 	default:
 		fail(fmt.Errorf("no job %q", mode))
 	}

@@ -31,7 +31,7 @@ const CONTRACT: [(&str, &str); 4] = [
     ("max.in.flight.requests.per.connection", "5"),
 ];
 
-type Settings = BTreeMap<String, String>;
+pub type Settings = BTreeMap<String, String>;
 
 #[derive(Debug)]
 pub struct Job {
@@ -42,6 +42,20 @@ pub struct Job {
     /// Records that may wait for their acknowledgement.
     pub window: usize,
     settings: Settings,
+}
+
+/// What a client that reads is to read, with its own settings but for those that are given.
+#[derive(Debug, Clone)]
+pub struct ReadJob {
+    pub address: String,
+    pub topic: String,
+    /// Of these, from 0 on, each is assigned; nobody is in a group.
+    pub partitions: i32,
+    /// From there instead of the beginning.
+    pub from_end: bool,
+    /// When to stop, come what may.
+    pub limit: Option<Duration>,
+    pub settings: Settings,
 }
 
 /// PLAIN over TLS.
@@ -125,17 +139,34 @@ impl Job {
     }
 
     pub fn login(&self) -> Option<Login<'_>> {
-        if self.get("security.protocol")? != "SASL_SSL" {
-            return None;
-        }
-        let want = |key| self.get(key).unwrap_or_else(|| panic!("SASL_SSL wants {key}"));
-        assert_eq!(want("sasl.mechanism"), "PLAIN", "the one mechanism that is compared");
-        Some(Login {
-            user: want("sasl.username"),
-            password: want("sasl.password"),
-            ca: want("ssl.ca.location"),
-        })
+        login(&self.settings)
     }
+}
+
+impl ReadJob {
+    /// For clients that know Kafka's names.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// For clients that have a method for each: who to be, and nothing else may be set.
+    pub fn only_login(&self) -> Option<Login<'_>> {
+        for key in self.settings.keys() {
+            let known = ["security", "sasl", "ssl"].iter().any(|family| key.starts_with(family));
+            assert!(known, "this client's setting '{key}' is not wired up here");
+        }
+        login(&self.settings)
+    }
+}
+
+fn login(settings: &Settings) -> Option<Login<'_>> {
+    let get = |key| settings.get(key).map(String::as_str);
+    if get("security.protocol")? != "SASL_SSL" {
+        return None;
+    }
+    let want = |key| get(key).unwrap_or_else(|| panic!("SASL_SSL wants {key}"));
+    assert_eq!(want("sasl.mechanism"), "PLAIN", "the one mechanism that is compared");
+    Some(Login { user: want("sasl.username"), password: want("sasl.password"), ca: want("ssl.ca.location") })
 }
 
 /// From the environment: beside the job's, or in their place.

@@ -8,6 +8,10 @@
 //! compare throughput CLIENT ADDRESS SECONDS BYTES  records a second, one partition, each client's own defaults
 //! compare latency CLIENT ADDRESS RATE SECONDS      how long acknowledgements take at a rate, without linger
 //! compare first CLIENT ADDRESS                     one record; prints a line once it is acknowledged
+//! compare source LOG                               brokers with something to read; prints their address
+//! compare consume CLIENT ADDRESS TOPIC PARTITIONS RECORDS  CPU time for each record that is read
+//! compare deliver CLIENT ADDRESS TOPIC PARTITIONS RECORDS  how long records of a source's feed take
+//! compare idle CLIENT ADDRESS TOPIC PARTITIONS SECONDS     what it takes to wait
 //! compare claims CLIENT ADDRESS TOPIC KEYS RATE    every claim of a client, until the input ends; for fault runs
 //! compare payload BYTES FILE                       writes the values that all clients send
 //! ```
@@ -26,10 +30,14 @@ mod measure;
 mod modes;
 mod pace;
 mod payload;
+mod readers;
+mod reading;
 mod run;
 mod sink;
+mod source;
 
 use job::Job;
+use reading::Reading;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +45,15 @@ fn main() {
     match words[..] {
         ["run", ref options @ ..] => run::main(options),
         ["sink", ref options @ ..] => sink::main(options),
+        ["source", ref options @ ..] => source::main(options),
+        [job @ ("consume" | "deliver" | "idle"), client, address, topic, partitions, much] => {
+            let reading = match job {
+                "consume" => Reading::Consume(number(much)),
+                "deliver" => Reading::Deliver(number(much)),
+                _ => Reading::Idle(number(much)),
+            };
+            readers::dispatch(client, address, topic, number(partitions), reading);
+        }
         ["produce", client, address, records, bytes] => {
             clients::dispatch(
                 client,
@@ -62,7 +79,8 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "compare run | sink | produce | throughput | latency | first | claims | payload: see benches/compare/README.md"
+                "compare run | sink | produce | throughput | latency | first | claims | payload | source | consume | deliver \
+                 | idle: see benches/compare/README.md"
             );
             std::process::exit(2);
         }

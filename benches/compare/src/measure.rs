@@ -14,9 +14,14 @@ impl Stopwatch {
         Stopwatch { began: Instant::now(), cpu: cpu() }
     }
 
+    /// User and system time since.
+    pub fn cpu(&self) -> Duration {
+        cpu().saturating_sub(self.cpu)
+    }
+
     /// CPU and elapsed time for each record, records a second, and the peak of the memory.
     pub fn report(&self, client: &str, records: u64, more: &str) {
-        let (elapsed, cpu) = (self.began.elapsed(), cpu().saturating_sub(self.cpu));
+        let (elapsed, cpu) = (self.began.elapsed(), self.cpu());
         let each = |time: Duration| time.as_secs_f64() * 1e6 / records as f64;
         println!(
             "{client} cpu_us={:.4} elapsed_us={:.4} per_second={:.0} records={records} rss_mib={:.1}{more}",
@@ -76,9 +81,18 @@ impl Latencies {
     }
 }
 
+/// A clock that all processes of the machine share.
+pub fn monotonic_ns() -> u64 {
+    u64::try_from(clock(ClockId::Monotonic).as_nanos()).expect("some centuries")
+}
+
 /// User and system time of the whole process, also of threads that have ended.
 fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    clock(ClockId::ProcessCPUTime)
+}
+
+fn clock(id: ClockId) -> Duration {
+    let time = clock_gettime(id);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("below a second"))
 }
 

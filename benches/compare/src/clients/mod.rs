@@ -6,7 +6,7 @@ mod krafka;
 mod librdkafka;
 mod ours;
 #[cfg(feature = "rskafka")]
-mod rskafka;
+pub mod rskafka;
 
 use crate::job::Job;
 use crate::measure::{Latencies, Marks};

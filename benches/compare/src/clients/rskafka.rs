@@ -35,8 +35,7 @@ impl AsyncClient for Rskafka {
         job.check_known();
         let mut client = ClientBuilder::new(vec![job.address.clone()]);
         if let Some(login) = job.login() {
-            let credentials = Credentials::new(login.user.to_owned(), login.password.to_owned());
-            client = client.tls_config(Arc::new(tls(&login))).sasl_config(SaslConfig::Plain(credentials));
+            client = secure(client, &login);
         }
         let client = client.build().await.expect("connected");
         let topics = client.list_topics().await.expect("topics");
@@ -82,6 +81,12 @@ fn compression(job: &Job) -> Compression {
         "zstd" => Compression::Zstd,
         other => panic!("codec '{other}' is not compared"),
     }
+}
+
+/// The same for who reads.
+pub fn secure(client: ClientBuilder, login: &Login<'_>) -> ClientBuilder {
+    let credentials = Credentials::new(login.user.to_owned(), login.password.to_owned());
+    client.tls_config(Arc::new(tls(login))).sasl_config(SaslConfig::Plain(credentials))
 }
 
 fn tls(login: &Login<'_>) -> ClientConfig {

@@ -2,7 +2,9 @@
 
 use super::cases::SinkKind;
 use super::programs::{SINK_CORE, project, spawn};
+use crate::job::Settings;
 use crate::sink::TOPIC;
+use crate::source::{self, Log};
 use ottla::{Client, NewTopic};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -30,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Kafka {
     process: Child,
     facts: BTreeMap<String, String>,
+    /// What is there to be read.
+    logs: Vec<Log>,
 }
 
 impl Drop for Kafka {
@@ -55,7 +59,7 @@ impl Kafka {
         let facts = std::fs::read_to_string(file).expect("the file that it names");
         let pairs = facts.lines().filter_map(|line| line.split_once('='));
         let facts = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let kafka = Kafka { process, facts };
+        let kafka = Kafka { process, facts, logs: Vec::new() };
         kafka.create_topic();
         kafka
     }
@@ -73,6 +77,15 @@ impl Kafka {
         });
     }
 
+    /// Makes a topic and writes its records, once.
+    pub fn fill(&mut self, log: &Log) {
+        if !self.logs.contains(log) {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(source::fill(self.fact("plaintext"), &Settings::new(), log));
+            self.logs.push(log.clone());
+        }
+    }
+
     /// A line of its environment file.
     pub fn fact(&self, name: &str) -> &str {
         self.facts.get(name).unwrap_or_else(|| panic!("tests/kafka/run says nothing of '{name}'"))
@@ -80,8 +93,8 @@ impl Kafka {
 
     pub fn address(&self, kind: SinkKind) -> &str {
         match kind {
-            SinkKind::Plain => self.fact("plaintext"),
-            SinkKind::Secure => self.fact("sasl_ssl"),
+            SinkKind::Plain | SinkKind::Source(..) => self.fact("plaintext"),
+            SinkKind::Secure | SinkKind::SecureSource => self.fact("sasl_ssl"),
             SinkKind::Distant => panic!("a real Kafka is not far away"),
         }
     }

@@ -6,13 +6,13 @@ mod kafka;
 mod programs;
 mod table;
 
-use cases::{CASES, Case};
+use cases::Case;
 use programs::{Figures, Workshop};
 use std::collections::BTreeMap;
 
 const HELP: &str = "\
 compare run [OPTIONS]    prints a Markdown table; what it is doing goes to standard error
-  --cases A,B            only these; `--list` names them
+  --cases A,B            only these; `--list` names them; `producing` and `consuming` stand for all of their kind
   --clients A,B          only these
   --kafka                against a real Kafka of one broker, which it starts, in place of sinks; not the cases `distant`,
                          `distant-idempotent` and `memory`, and a fifth of the records or a tenth
@@ -21,6 +21,10 @@ compare run [OPTIONS]    prints a Markdown table; what it is doing goes to stand
   --quick                2 rounds, scale 0.3
   --list                 the cases
 Both cores that it uses are to be idle. Failures of a client are told, also below the table.";
+
+/// Names for many cases.
+const PRODUCING: &str = "producing";
+const CONSUMING: &str = "consuming";
 
 /// What all runs gave: case, client, figures of each run.
 type Results = BTreeMap<(&'static str, String), Vec<Figures>>;
@@ -35,13 +39,17 @@ struct Options {
 
 pub fn main(words: &[&str]) {
     let options = parse(words);
-    let chosen_cases = CASES.iter().filter(|case| chosen(&options.cases, case.name));
-    let cases: Vec<&Case> = chosen_cases.filter(|case| !options.kafka || case.on_kafka > 0.0).collect();
+    let wanted = |case: &&Case| {
+        let group = if case.reads() { CONSUMING } else { PRODUCING };
+        chosen(&options.cases, case.name) || chosen(&options.cases, group)
+    };
+    let cases: Vec<&'static Case> =
+        cases::all().filter(wanted).filter(|case| !options.kafka || case.on_kafka > 0.0).collect();
     let mut workshop = Workshop::open(options.kafka);
     let clients: Vec<String> =
         workshop.clients().into_iter().filter(|client| chosen(&options.clients, client)).collect();
     if options.kafka {
-        warm_up(&mut workshop, &cases);
+        warm_up(&mut workshop, &cases, &options);
     }
     let (mut results, mut failures) = (Results::new(), Vec::new());
     for round in 0..options.rounds {
@@ -55,15 +63,15 @@ pub fn main(words: &[&str]) {
         }
     }
     print!("{}", table::render(&clients, &results));
-    let notes = table::notes(&clients, &workshop.against(), options.rounds, options.scale);
+    let against = workshop.against();
+    let notes = table::notes(&clients, &cases, &against, options.rounds, options.scale);
     print!("\n{notes}{}", table::failures(&failures));
 }
 
 /// Java's compiler gets what it needs to know before anybody is measured: each case once, by ours.
-fn warm_up(workshop: &mut Workshop, cases: &[&Case]) {
+fn warm_up(workshop: &mut Workshop, cases: &[&'static Case], options: &Options) {
     for case in cases {
-        let words = (case.words)(case.on_kafka);
-        if let Err(reason) = workshop.run("ottla", case, &words) {
+        if let Err(reason) = workshop.run("ottla", case, case.on_kafka * options.scale) {
             eprintln!("warm-up {}: FAILED: {reason}", case.name);
         }
     }
@@ -72,15 +80,14 @@ fn warm_up(workshop: &mut Workshop, cases: &[&Case]) {
 /// The runs of a case and client in one round, told as they come; those that failed are noted.
 fn measure(
     workshop: &mut Workshop,
-    case: &Case,
+    case: &'static Case,
     client: &str,
     options: &Options,
     who: &str,
     failures: &mut Vec<String>,
 ) -> Vec<Figures> {
     let share = if options.kafka { case.on_kafka } else { 1.0 };
-    let words = (case.words)(options.scale * share);
-    let run = |_| match workshop.run(client, case, &words) {
+    let run = |_| match workshop.run(client, case, options.scale * share) {
         Ok(figures) => {
             eprintln!("{who}: {}", table::line(&figures));
             Some(figures)
@@ -105,14 +112,17 @@ fn parse(words: &[&str]) -> Options {
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word} wants a value"));
         match word {
-            "--cases" => options.cases = Some(list(value(), &CASES.map(|case| case.name))),
+            "--cases" => {
+                let names = cases::all().map(|case| case.name).chain([PRODUCING, CONSUMING]);
+                options.cases = Some(list(value(), &names.collect::<Vec<_>>()));
+            }
             "--clients" => options.clients = Some(list(value(), &programs::ALL)),
             "--kafka" => options.kafka = true,
             "--rounds" => options.rounds = crate::number(value()),
             "--scale" => options.scale = crate::number(value()),
             "--quick" => (options.rounds, options.scale) = (2, 0.3),
             "--list" => {
-                CASES.iter().for_each(|case| println!("{}", case.name));
+                cases::all().for_each(|case| println!("{}", case.name));
                 std::process::exit(0);
             }
             "--help" => {

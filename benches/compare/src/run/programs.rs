@@ -4,11 +4,12 @@
 use super::cases::{self, Case, SinkKind};
 use super::kafka::Kafka;
 use crate::job::WINDOW_BYTES;
+use crate::source::Log;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -28,13 +29,16 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub struct Workshop {
     folder: PathBuf,
     franz: Option<PathBuf>,
-    sinks: BTreeMap<SinkKind, Sink>,
+    /// Each with the case whose topic it has, where it has one.
+    sinks: BTreeMap<(SinkKind, &'static str), Sink>,
     /// In place of all sinks.
     kafka: Option<Kafka>,
 }
 
+/// A sink or a source.
 struct Sink {
     process: Child,
+    output: BufReader<ChildStdout>,
     address: String,
 }
 
@@ -75,7 +79,7 @@ impl Workshop {
     /// What the clients talk to, for the table's reader.
     pub fn against(&self) -> String {
         match &self.kafka {
-            None => "a sink that answers at once".to_owned(),
+            None => "a sink that answers at once, or a broker in memory".to_owned(),
             Some(kafka) => format!(
                 "Kafka {}, one broker, whose log grew in each run by the records that were acknowledged and no others",
                 kafka.fact("version")
@@ -85,9 +89,26 @@ impl Workshop {
 
     /// One job of one client. Against a real Kafka the job fails unless its log has grown by the records that were
     /// acknowledged, no more and no less.
-    pub fn run(&mut self, client: &str, case: &Case, words: &[String]) -> Result<Figures, String> {
+    pub fn run(&mut self, client: &str, case: &'static Case, scale: f64) -> Result<Figures, String> {
+        let words = &case.words(scale);
+        if let Some((kafka, log)) = self.kafka.as_mut().zip(case.log(scale)) {
+            kafka.fill(&log);
+        }
         let before = self.kafka.as_ref().map(Kafka::written);
-        let figures = self.job(client, case, words)?;
+        let address = match &self.kafka {
+            Some(kafka) => kafka.address(case.sink).to_owned(),
+            None => self.sink(case, scale).address.clone(),
+        };
+        let counting = self.kafka.is_none() && case.counts();
+        if counting {
+            // What an earlier client left behind.
+            self.sink(case, scale).counts();
+        }
+        let mut figures = self.job(client, case, &address, words)?;
+        if counting {
+            figures.extend(self.sink(case, scale).counts());
+            case.judge(&mut figures);
+        }
         if let Some((kafka, before)) = self.kafka.as_ref().zip(before) {
             let (acknowledged, written) = (cases::records(words), kafka.written() - before);
             if written != acknowledged {
@@ -100,11 +121,7 @@ impl Workshop {
     }
 
     /// On the clients' core.
-    fn job(&mut self, client: &str, case: &Case, words: &[String]) -> Result<Figures, String> {
-        let address = match &self.kafka {
-            Some(kafka) => kafka.address(case.sink).to_owned(),
-            None => self.sink(case.sink),
-        };
+    fn job(&self, client: &str, case: &Case, address: &str, words: &[String]) -> Result<Figures, String> {
         let (job, arguments) = words.split_first().expect("a job");
         let mut command = match (client, &self.franz) {
             ("franz-go", Some(franz)) => Command::new(franz),
@@ -114,7 +131,7 @@ impl Workshop {
         if client != "franz-go" {
             command.arg(client);
         }
-        command.arg(&address).args(arguments);
+        command.arg(address).args(arguments);
         command.env("COMPARE_SETTINGS", self.settings(case)).env("COMPARE_PAYLOAD", self.payload(case.bytes));
         command.env("RUST_BACKTRACE", "0");
         let (line, after) = first_line(&mut command)?;
@@ -126,31 +143,11 @@ impl Workshop {
         Ok(figures)
     }
 
-    fn sink(&mut self, kind: SinkKind) -> String {
-        let certificates = self.folder.join("certificates");
-        let start = || {
-            let mut command = myself();
-            command.arg("sink");
-            match kind {
-                SinkKind::Plain => &mut command,
-                SinkKind::Distant => command.args(["--latency", "20ms"]),
-                SinkKind::Secure => {
-                    let status =
-                        Command::new(project().join("tests/kafka/certs")).arg(&certificates).status();
-                    assert!(
-                        status.is_ok_and(|status| status.success()),
-                        "no certificates from tests/kafka/certs"
-                    );
-                    command.arg("--tls").arg(&certificates)
-                }
-            };
-            let mut process = spawn(command.stdout(Stdio::piped()), SINK_CORE);
-            let mut address = String::new();
-            let output = process.stdout.take().expect("piped");
-            BufReader::new(output).read_line(&mut address).expect("an address");
-            Sink { process, address: address.trim().to_owned() }
-        };
-        self.sinks.entry(kind).or_insert_with(start).address.clone()
+    fn sink(&mut self, case: &'static Case, scale: f64) -> &mut Sink {
+        let log = case.log(scale);
+        let key = (case.sink, if log.is_some() { case.name } else { "" });
+        let folder = &self.folder;
+        self.sinks.entry(key).or_insert_with(|| Sink::start(case.sink, log.as_ref(), folder))
     }
 
     fn settings(&self, case: &Case) -> String {
@@ -163,7 +160,8 @@ impl Workshop {
             "security.protocol=SASL_SSL sasl.mechanism=PLAIN sasl.username={user} sasl.password={password} \
              ssl.ca.location={ca}"
         );
-        let login = if case.sink == SinkKind::Secure { login } else { String::new() };
+        let secure = matches!(case.sink, SinkKind::Secure | SinkKind::SecureSource);
+        let login = if secure { login } else { String::new() };
         format!("{} {login}", case.settings)
     }
 
@@ -174,6 +172,51 @@ impl Workshop {
         }
         file
     }
+}
+
+impl Sink {
+    fn start(kind: SinkKind, log: Option<&Log>, folder: &Path) -> Sink {
+        let mut command = myself();
+        match kind {
+            SinkKind::Plain => command.arg("sink"),
+            SinkKind::Distant => command.args(["sink", "--latency", "20ms"]),
+            SinkKind::Secure => command.args(["sink", "--tls"]).arg(certificates(folder)),
+            SinkKind::Source(brokers, options) => {
+                command.args(["source", "--brokers", &brokers.to_string()]).args(options)
+            }
+            SinkKind::SecureSource => command.args(["source", "--tls"]).arg(certificates(folder)),
+        };
+        command.args(log.map(Log::word));
+        let mut process = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()), SINK_CORE);
+        let output = BufReader::new(process.stdout.take().expect("piped"));
+        let mut sink = Sink { process, output, address: String::new() };
+        sink.address = sink.line();
+        sink
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        assert!(!line.is_empty(), "a sink or source has ended");
+        line.trim().to_owned()
+    }
+
+    /// What it has seen since it was last asked.
+    fn counts(&mut self) -> Figures {
+        let input = self.process.stdin.as_mut().expect("piped");
+        input.write_all(b"\n").expect("a source that counts");
+        parse(&self.line())
+    }
+}
+
+/// Made where they are not yet.
+fn certificates(folder: &Path) -> PathBuf {
+    let certificates = folder.join("certificates");
+    if !certificates.exists() {
+        let status = Command::new(project().join("tests/kafka/certs")).arg(&certificates).status();
+        assert!(status.is_ok_and(|status| status.success()), "no certificates from tests/kafka/certs");
+    }
+    certificates
 }
 
 /// Its program, `None` (and a word) where Go is not there.

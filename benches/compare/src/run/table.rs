@@ -1,7 +1,7 @@
 //! Medians, ratios, Markdown.
 
 use super::Results;
-use super::cases::{ROWS, Row, Target};
+use super::cases::{self, Case, Row, Target};
 use super::programs::Figures;
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ pub fn render(clients: &[String], results: &Results) -> String {
     let mut out = format!("| medians | {} | ours / peer | target |\n", clients.join(" | "));
     out.push_str(&"| --- ".repeat(clients.len() + 3));
     out.push_str("|\n");
-    for row in &ROWS {
+    for row in cases::rows() {
         let medians: Vec<Option<f64>> = clients.iter().map(|client| median(row, client, results)).collect();
         if medians.iter().all(Option::is_none) {
             continue;
@@ -66,17 +66,29 @@ fn verdict(row: &Row, clients: &[String], medians: &[Option<f64>]) -> (String, S
 }
 
 /// What the reader of the table has to know.
-pub fn notes(clients: &[String], against: &str, rounds: usize, scale: f64) -> String {
+pub fn notes(clients: &[String], cases: &[&Case], against: &str, rounds: usize, scale: f64) -> String {
     let versions: Vec<String> = clients.iter().map(|client| version(client)).collect();
-    format!(
-        "{}. Against {against}. {rounds} interleaved rounds, scale {scale}; clients on one core, the other side on another.\n\
-         All: acks=all, no key, each record handed over and acknowledged on its own. Idempotent, but for rskafka, which \
-         cannot be; five requests in flight, but krafka keeps one batch of a partition in flight and rskafka has no limit. \
-         Linger 5 ms and batches of 1 MB; linger 0 where acks are timed and where the first is waited for. At 20 ms (if \
-         that was run) each client's own defaults: librdkafka is not idempotent then.\n",
+    let mut notes = format!(
+        "{}. Against {against}. {rounds} interleaved rounds, scale {scale}; clients on one core, the other side on another.\n",
         versions.join(", ")
-    )
+    );
+    if cases.iter().any(|case| !case.reads()) {
+        notes.push_str(PRODUCING);
+    }
+    if cases.iter().any(|case| case.reads()) {
+        notes.push_str(CONSUMING);
+    }
+    notes
 }
+
+const PRODUCING: &str = "\
+Producing: acks=all, no key, each record handed over and acknowledged on its own. Idempotent, but for rskafka, which \
+cannot be; five requests in flight, but krafka keeps one batch of a partition in flight and rskafka has no limit. \
+Linger 5 ms and batches of 1 MB; linger 0 where acks are timed and where the first is waited for. At 20 ms (if \
+that was run) each client's own defaults: librdkafka is not idempotent then.\n";
+const CONSUMING: &str = "\
+Consuming: each client's own defaults, assigned partitions and no group, each record looked at on its own; uncompressed \
+batches of 16 kB of a broker in memory (of Kafka, if that was run). CPU counts from the making of the client.\n";
 
 /// What is not in the medians, and why.
 pub fn failures(failures: &[String]) -> String {

@@ -1,7 +1,7 @@
 //! A broker that answers and keeps nothing: what is measured beside it is the client alone.
 
 mod answer;
-mod tls;
+pub mod tls;
 
 use answer::Answers;
 use bytes::{Bytes, BytesMut};
@@ -28,9 +28,7 @@ pub fn main(options: &[&str]) {
             _ => panic!("compare sink [--latency 20ms] [--tls DIR]"),
         }
     }
-    // Nobody is left behind by a `run` that was killed.
-    let signal = Some(rustix::process::Signal::KILL);
-    rustix::process::set_parent_process_death_signal(signal).expect("Linux");
+    die_with_parent();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -52,6 +50,12 @@ pub fn main(options: &[&str]) {
             });
         }
     });
+}
+
+/// Nobody is left behind by a `run` that was killed.
+pub fn die_with_parent() {
+    let signal = Some(rustix::process::Signal::KILL);
+    rustix::process::set_parent_process_death_signal(signal).expect("Linux");
 }
 
 fn milliseconds(time: &str) -> Duration {

@@ -1,38 +1,11 @@
-//! What is measured, and the rows of the table that come of it.
+//! Producing.
 
-/// Which sink a case runs against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SinkKind {
-    /// Answers at once.
-    Plain,
-    /// Answers 20 ms after each request came in.
-    Distant,
-    /// Answers at once, over TLS, to whoever has logged in by SASL/PLAIN.
-    Secure,
-}
-
-/// One way to use a client.
-pub struct Case {
-    pub name: &'static str,
-    pub sink: SinkKind,
-    /// The job and, behind client and address, its arguments, for a scale of the work.
-    pub words: fn(f64) -> Vec<String>,
-    /// Bytes of the values.
-    pub bytes: usize,
-    /// Settings beside the job's own.
-    pub settings: &'static str,
-    /// Runs a round.
-    pub repeat: usize,
-    /// In the first round alone.
-    pub once: bool,
-    /// The share of the work that is done against a real Kafka, which has to keep it; none at 0.
-    pub on_kafka: f64,
-}
+use super::{Case, Row, SinkKind, Target, Work, row, seconds};
 
 const CASE: Case = Case {
     name: "",
     sink: SinkKind::Plain,
-    words: |scale| produce(1_000_000.0 * scale, 1_024),
+    work: Work::Write(|scale| produce(1_000_000.0 * scale, 1_024)),
     bytes: 1_024,
     settings: "",
     repeat: 1,
@@ -41,45 +14,50 @@ const CASE: Case = Case {
 };
 
 pub const CASES: [Case; 11] = [
-    Case { name: "produce-100", words: |scale| produce(2_500_000.0 * scale, 100), bytes: 100, ..CASE },
+    Case {
+        name: "produce-100",
+        work: Work::Write(|scale| produce(2_500_000.0 * scale, 100)),
+        bytes: 100,
+        ..CASE
+    },
     Case { name: "produce-1k", on_kafka: 0.1, ..CASE },
     Case {
         name: "lz4",
-        words: |scale| produce(500_000.0 * scale, 1_024),
+        work: Work::Write(|scale| produce(500_000.0 * scale, 1_024)),
         settings: "compression.type=lz4",
         ..CASE
     },
     Case {
         name: "zstd",
-        words: |scale| produce(300_000.0 * scale, 1_024),
+        work: Work::Write(|scale| produce(300_000.0 * scale, 1_024)),
         settings: "compression.type=zstd",
         ..CASE
     },
     Case {
         name: "sasl-ssl",
         sink: SinkKind::Secure,
-        words: |scale| produce(500_000.0 * scale, 1_024),
+        work: Work::Write(|scale| produce(500_000.0 * scale, 1_024)),
         ..CASE
     },
     Case {
         name: "latency-1k",
-        words: |scale| latency(1_000, 4.0 * scale),
+        work: Work::Write(|scale| latency(1_000, 4.0 * scale)),
         bytes: 100,
         on_kafka: 1.0,
         ..CASE
     },
     Case {
         name: "latency-10k",
-        words: |scale| latency(10_000, 4.0 * scale),
+        work: Work::Write(|scale| latency(10_000, 4.0 * scale)),
         bytes: 100,
         on_kafka: 1.0,
         ..CASE
     },
-    Case { name: "first", words: |_| vec!["first".into()], bytes: 100, repeat: 2, ..CASE },
+    Case { name: "first", work: Work::Write(|_| vec!["first".into()]), bytes: 100, repeat: 2, ..CASE },
     Case {
         name: "distant",
         sink: SinkKind::Distant,
-        words: |scale| vec!["throughput".into(), seconds(4.0 * scale), "1000".into()],
+        work: Work::Write(|scale| vec!["throughput".into(), seconds(4.0 * scale), "1000".into()]),
         bytes: 1_000,
         on_kafka: 0.0,
         ..CASE
@@ -87,7 +65,7 @@ pub const CASES: [Case; 11] = [
     Case {
         name: "distant-idempotent",
         sink: SinkKind::Distant,
-        words: |scale| vec!["throughput".into(), seconds(4.0 * scale), "1000".into()],
+        work: Work::Write(|scale| vec!["throughput".into(), seconds(4.0 * scale), "1000".into()]),
         bytes: 1_000,
         on_kafka: 0.0,
         settings: "enable.idempotence=true",
@@ -95,7 +73,7 @@ pub const CASES: [Case; 11] = [
     },
     Case {
         name: "memory",
-        words: |scale| produce((2u64 << 20) as f64 * scale, 1_024),
+        work: Work::Write(|scale| produce((2u64 << 20) as f64 * scale, 1_024)),
         once: true,
         on_kafka: 0.0,
         ..CASE
@@ -108,55 +86,6 @@ fn produce(records: f64, bytes: usize) -> Vec<String> {
 
 fn latency(rate: u64, time: f64) -> Vec<String> {
     vec!["latency".into(), rate.to_string(), seconds(time)]
-}
-
-fn seconds(time: f64) -> String {
-    (time.round() as u64).max(1).to_string()
-}
-
-/// How many records are acknowledged when a job is done, those included that went before to warm up.
-pub fn records(words: &[String]) -> u64 {
-    let number = |index: usize| words.get(index).map_or(0, |word| crate::number::<u64>(word));
-    match words[0].as_str() {
-        "produce" => number(1) + number(1) / 10,
-        "latency" => number(1) * (number(2) + 1),
-        "first" => 1,
-        other => panic!("'{other}' ends when it likes"),
-    }
-}
-
-/// What a row's figure of ours is to be.
-#[derive(Debug, Clone, Copy)]
-pub enum Target {
-    /// At most so many times the lowest of the peers.
-    OfLowest(f64),
-    /// At most so many times librdkafka's.
-    OfLibrdkafka(f64),
-    /// At least so many times the higher of librdkafka's and franz-go's.
-    OfFastest(f64),
-    /// At most so much, whatever the peers take.
-    AtMost(f64),
-    /// For the reader's information.
-    None,
-}
-
-/// One row: the median of one figure of a case.
-pub struct Row {
-    pub label: &'static str,
-    pub case: &'static str,
-    pub figure: &'static str,
-    pub digits: usize,
-    pub target: Target,
-}
-
-const fn row(
-    label: &'static str,
-    case: &'static str,
-    figure: &'static str,
-    digits: usize,
-    target: Target,
-) -> Row {
-    Row { label, case, figure, digits, target }
 }
 
 pub const ROWS: [Row; 18] = [
