@@ -8,6 +8,7 @@
 mod real;
 
 mod bench;
+mod bench_consume;
 mod broker;
 mod consume;
 mod envelope;

@@ -12,9 +12,14 @@ const ERRORS: usize = 20;
 #[derive(Debug)]
 pub(super) struct Figures {
     began: Instant,
-    /// When the last record was acknowledged or failed.
+    /// Of each record that is produced.
+    record_bytes: u64,
+    /// When the last record was done or failed.
     ended: Instant,
-    pub(super) acknowledged: u64,
+    /// Records that were acknowledged, or read.
+    pub(super) done: u64,
+    /// Their bytes.
+    pub(super) bytes: u64,
     pub(super) failed: u64,
     pub(super) latencies: Latencies,
     /// How often which error came, by what it says without its topic and partition.
@@ -28,8 +33,11 @@ pub(super) struct Figures {
 #[derive(Debug)]
 pub(super) struct Recent {
     began: Instant,
-    pub(super) acknowledged: u64,
+    pub(super) done: u64,
+    pub(super) bytes: u64,
     pub(super) elapsed: Duration,
+    /// How many of them have a latency.
+    pub(super) timed: u64,
     latency_sum: Duration,
     pub(super) latency_max: Duration,
 }
@@ -37,10 +45,17 @@ pub(super) struct Recent {
 impl Figures {
     /// From `now` on.
     pub(super) fn new(now: Instant) -> Figures {
+        Figures::of_records(0, now)
+    }
+
+    /// From `now` on, of records that are produced, of so many bytes each.
+    pub(super) fn of_records(record_bytes: u64, now: Instant) -> Figures {
         Figures {
             began: now,
+            record_bytes,
             ended: now,
-            acknowledged: 0,
+            done: 0,
+            bytes: 0,
             failed: 0,
             latencies: Latencies::default(),
             errors: BTreeMap::new(),
@@ -51,18 +66,33 @@ impl Figures {
 
     /// What became of a record that was due then, seen now.
     pub(super) fn settled(&mut self, outcome: &Result<Delivered>, due: Instant, now: Instant) {
-        self.ended = now;
         match outcome {
             Ok(_) => {
-                let latency = now.saturating_duration_since(due);
-                self.acknowledged += 1;
-                self.latencies.record(latency);
-                self.recent.acknowledged += 1;
-                self.recent.latency_sum = self.recent.latency_sum.saturating_add(latency);
-                self.recent.latency_max = self.recent.latency_max.max(latency);
+                self.done(1, self.record_bytes, now);
+                self.took(now.saturating_duration_since(due));
             }
-            Err(error) => self.failed(error),
+            Err(error) => {
+                self.ended = now;
+                self.failed(error);
+            }
         }
+    }
+
+    /// Records are done.
+    pub(super) fn done(&mut self, records: u64, bytes: u64, now: Instant) {
+        self.ended = now;
+        self.done += records;
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.recent.done += records;
+        self.recent.bytes = self.recent.bytes.saturating_add(bytes);
+    }
+
+    /// One of them took so long.
+    pub(super) fn took(&mut self, latency: Duration) {
+        self.latencies.record(latency);
+        self.recent.timed += 1;
+        self.recent.latency_sum = self.recent.latency_sum.saturating_add(latency);
+        self.recent.latency_max = self.recent.latency_max.max(latency);
     }
 
     /// A record failed, or could not be handed over.
@@ -101,8 +131,10 @@ impl Recent {
     fn new(now: Instant) -> Recent {
         Recent {
             began: now,
-            acknowledged: 0,
+            done: 0,
+            bytes: 0,
             elapsed: Duration::ZERO,
+            timed: 0,
             latency_sum: Duration::ZERO,
             latency_max: Duration::ZERO,
         }
@@ -110,7 +142,7 @@ impl Recent {
 
     /// Nought when there are none.
     pub(super) fn latency_mean(&self) -> Duration {
-        let mean = self.latency_sum.as_nanos().checked_div(self.acknowledged.into()).unwrap_or(0);
+        let mean = self.latency_sum.as_nanos().checked_div(self.timed.into()).unwrap_or(0);
         Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX))
     }
 }

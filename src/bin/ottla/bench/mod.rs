@@ -1,9 +1,11 @@
 //! `ottla bench`: measurements against a cluster, with the options of Apache's own tools where those have them.
 //!
-//! `produce` is the command; `load` makes the records and hands them over when they are due, on a thread of its own;
-//! `watch` sees when they are acknowledged; `figures` adds up, `latencies` holds how long each took, `cpu` knows what it
-//! cost, and `summary` says it.
+//! `produce` is a command; `load` makes the records and hands them over when they are due, on a thread of its own; `watch`
+//! sees when they are acknowledged. `consume` is the other. For both, `figures` adds up, `latencies` holds how long each
+//! took, `cpu` knows what it cost, and `summary` says it.
 
+mod consume;
+mod consumed;
 mod cpu;
 mod figures;
 mod latencies;
@@ -25,10 +27,14 @@ pub(crate) struct Options {
 enum What {
     /// Send records and measure: how many a second, how long until each is acknowledged, and the CPU time they cost
     Produce(produce::Options),
+    /// Read records and measure: how many a second, the CPU time they cost, and of those that are written meanwhile how long
+    /// they took to arrive
+    Consume(consume::Options),
 }
 
 pub(crate) async fn run(connection: &connection::Options, options: Options) -> Outcome {
     match options.what {
         What::Produce(options) => produce::run(connection, options).await,
+        What::Consume(options) => consume::run(connection, options).await,
     }
 }

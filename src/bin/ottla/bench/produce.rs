@@ -109,7 +109,7 @@ impl Run {
             stop: Arc::clone(&stop),
         };
         let began = task::now();
-        let mut figures = Figures::new(began);
+        let mut figures = Figures::of_records(self.asked.record_bytes as u64, began);
         let mut watch = Watch::new(load.start());
         let mut next_report = task::after(began, self.interval);
         let mut given_up = false;
@@ -133,7 +133,7 @@ impl Run {
                     next_report = task::after(next_report, self.interval);
                     let recent = figures.take_recent();
                     if !self.is_quiet {
-                        eprintln!("{}", summary::interim(&recent, self.asked.record_bytes));
+                        eprintln!("{}", summary::interim(&recent, "acknowledged"));
                     }
                 }
                 () = watch.end(&mut figures) => return figures,
@@ -149,7 +149,7 @@ impl Run {
             (Some(number), _) => Err(Failure::Signal(number)),
             (None, 0) => Ok(()),
             (None, failed) => {
-                let all = failed.saturating_add(figures.acknowledged);
+                let all = failed.saturating_add(figures.done);
                 Err(Failure::failed(format!("{failed} of {all} records were not delivered")))
             }
         }
