@@ -88,14 +88,11 @@ impl Consumer {
             if self.shared.closed.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            let (next, made_room) = {
+            let (next, is_unplanned) = {
                 let mut cursors = self.shared.cursors();
-                let before = cursors.queued_bytes();
-                let next = cursors.next_batch(task::now());
-                (next, cursors.queued_bytes() < before)
+                (cursors.next_batch(task::now()), cursors.is_unplanned())
             };
-            // What no application sees makes room as well; a batch that was refused is fetched again.
-            if made_room || next.is_some() {
+            if is_unplanned {
                 self.shared.wake.notify_one();
             }
             if let Some(next) = next {

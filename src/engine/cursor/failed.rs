@@ -68,6 +68,18 @@ impl Cursors {
             Some((_, older)) => *older = error,
             None => self.errors.push_back((partition.clone(), error)),
         }
+        if self.is_split(partition) {
+            self.news.push(partition.clone());
+        }
+    }
+
+    /// A failure of a whole request is told once, not for each of its partitions; readers of split partitions each hear of
+    /// it. There were so many errors before.
+    pub(super) fn tell_once(&mut self, before: usize) {
+        let mut new = self.errors.split_off(before.min(self.errors.len()));
+        let mut is_told = false;
+        new.retain(|(of, _)| self.is_split(of) || !std::mem::replace(&mut is_told, true));
+        self.errors.append(&mut new);
     }
 
     /// What is wrong no longer is not told.

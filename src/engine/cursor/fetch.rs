@@ -1,61 +1,20 @@
-//! Fetching: what to ask each leader, and what its answer means for each partition.
+//! Taking answers: what each of them means for its partitions.
 
-use super::failed::Fault;
+use super::plan::{FetchPlan, Planned};
 use super::queued::QueuedSet;
-use super::replica::ReadFrom;
-use super::session::{Asked, Words};
+use super::room::Held;
 use super::{Cursor, Cursors, Place, Reset, When};
 use crate::engine::TopicPartition;
 use crate::engine::retry::Backoff;
-use crate::engine::view::{Hint, View};
+use crate::engine::view::Hint;
 use crate::error::{Error, ErrorKind};
 use crate::messages::{
-    BrokerId, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopic,
-    ForgottenTopic, IsolationLevel, LeaderEpoch, NodeEndpoint,
+    BrokerId, ErrorCode, FetchPartitionResponse, FetchResponse, LeaderEpoch, NodeEndpoint,
 };
 use crate::records::{BatchHeader, Batches, HEADER_LEN};
-use crate::wire::{Span, Text, Uuid};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
-
-/// One request to one leader, so to speak; [`FetchPlan::request`] words it for a version.
-#[derive(Debug)]
-pub struct FetchPlan {
-    /// The leader.
-    pub broker: BrokerId,
-    /// All that is read from it, in order.
-    partitions: Vec<Planned>,
-    words: Words,
-    /// Whether the request said everything, so that everything is to be answered.
-    is_full: bool,
-    /// Which partition a full request begins with: brokers fill the answer in its order.
-    turn: usize,
-    template: FetchRequest,
-    partition_max_bytes: i32,
-    max_wait: Duration,
-    began: Instant,
-}
-
-#[derive(Debug)]
-pub(super) struct Planned {
-    pub(super) partition: TopicPartition,
-    pub(super) generation: u64,
-    pub(super) asked: Asked,
-    /// Whether the broker does not know yet that this is asked.
-    pub(super) is_news: bool,
-    /// Whether no answer has told yet where the log ends.
-    pub(super) is_unheard: bool,
-    /// Whether it is not the leader who is asked.
-    pub(super) is_of_follower: bool,
-}
-
-/// The oldest version with sessions.
-const SESSIONS: i16 = 7;
-/// The oldest version that says of which epoch the last record is.
-const LAST_EPOCHS: i16 = 12;
-/// The oldest version that names topics by their ids.
-const TOPIC_IDS: i16 = 13;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// What an answer asks of the consumer.
 #[derive(Debug, Default)]
@@ -68,210 +27,7 @@ pub struct Effects {
     pub endpoints: Vec<NodeEndpoint>,
 }
 
-impl FetchPlan {
-    /// The versions that can say it: topics have names up to 12 and ids from 13 on.
-    pub fn versions(&self) -> Span {
-        let all_have_ids = self.partitions.iter().all(|planned| !planned.asked.topic_id.is_zero());
-        if all_have_ids { Span::from(4) } else { Span::new(4, TOPIC_IDS - 1) }
-    }
-
-    /// The request.
-    pub fn request(&mut self, version: i16) -> FetchRequest {
-        self.is_full = self.words.is_full() || version < SESSIONS;
-        let (front, back) = self.partitions.split_at(if self.is_full { self.turn } else { 0 });
-        let mut topics: Vec<FetchTopic> = Vec::new();
-        for planned in back.iter().chain(front).filter(|planned| self.is_full || planned.is_news) {
-            let partition = FetchPartition {
-                partition: planned.partition.partition,
-                current_leader_epoch: planned.asked.epoch,
-                fetch_offset: planned.asked.offset,
-                last_fetched_epoch: if version >= LAST_EPOCHS {
-                    planned.asked.last_epoch
-                } else {
-                    LeaderEpoch::NONE
-                },
-                partition_max_bytes: self.partition_max_bytes,
-                ..Default::default()
-            };
-            let last = topics.last_mut().filter(|topic| topic.topic == planned.partition.topic);
-            match last {
-                Some(topic) => topic.partitions.push(partition),
-                None => topics.push(FetchTopic {
-                    topic: planned.partition.topic.clone(),
-                    topic_id: if version >= TOPIC_IDS { planned.asked.topic_id } else { Uuid::ZERO },
-                    partitions: vec![partition],
-                }),
-            }
-        }
-        FetchRequest {
-            session_id: self.words.id,
-            session_epoch: self.words.epoch,
-            topics,
-            forgotten_topics_data: if self.is_full { Vec::new() } else { self.forgotten(version) },
-            ..self.template.clone()
-        }
-    }
-
-    fn forgotten(&self, version: i16) -> Vec<ForgottenTopic> {
-        let mut topics: Vec<ForgottenTopic> = Vec::new();
-        for forgotten in &self.words.forgotten {
-            if forgotten.is_replaced && version < TOPIC_IDS {
-                continue;
-            }
-            let TopicPartition { topic, partition } = &forgotten.partition;
-            let topic_id = if version >= TOPIC_IDS { forgotten.topic_id } else { Uuid::ZERO };
-            match topics.last_mut().filter(|last| last.topic == *topic && last.topic_id == topic_id) {
-                Some(last) => last.partitions.push(*partition),
-                None => topics.push(ForgottenTopic {
-                    topic: topic.clone(),
-                    topic_id,
-                    partitions: vec![*partition],
-                }),
-            }
-        }
-        topics
-    }
-
-    /// The name of a topic that the answer names so, or by its id.
-    fn name<'a>(&'a self, name: &'a Text, id: Uuid) -> Option<&'a Text> {
-        if id.is_zero() {
-            return Some(name);
-        }
-        let planned = self.partitions.iter().find(|planned| planned.asked.topic_id == id);
-        planned.map(|planned| &planned.partition.topic)
-    }
-
-    /// Where a partition is found.
-    fn find(&self, topic: &Text, partition: i32) -> Option<usize> {
-        let key = |planned: &Planned| {
-            planned.partition.topic.cmp(topic).then(planned.partition.partition.cmp(&partition))
-        };
-        self.partitions.binary_search_by(key).ok()
-    }
-}
-
-impl Planned {
-    fn fault<'a>(&'a self, error: &'a Error) -> Fault<'a> {
-        Fault {
-            partition: &self.partition,
-            generation: self.generation,
-            offset: Some(self.asked.offset),
-            error,
-        }
-    }
-}
-
 impl Cursors {
-    /// One request for each broker that has none under way. Says too whether metadata are out of date: a partition has no
-    /// leader, or one that metadata do not know.
-    pub fn plan_fetches(
-        &mut self,
-        view: &View,
-        now: Instant,
-        busy: &BTreeSet<BrokerId>,
-    ) -> (Vec<FetchPlan>, bool) {
-        if self.room() == 0 {
-            self.rewind_paused();
-        }
-        let room = self.room();
-        if room == 0 {
-            return (Vec::new(), false);
-        }
-        let mut refresh = false;
-        let mut hopeless = Vec::new();
-        let mut by_leader: BTreeMap<BrokerId, Vec<Planned>> = BTreeMap::new();
-        for (partition, cursor) in &self.partitions {
-            if !matches!(cursor.place, Place::At(_)) || cursor.paused || cursor.blocked || cursor.rests(now) {
-                continue;
-            }
-            let leader = match view.leader(&partition.topic, partition.partition) {
-                Ok(leader) => leader,
-                Err(code) => {
-                    refresh = true;
-                    hopeless.push((partition.clone(), code));
-                    continue;
-                }
-            };
-            let broker = match cursor.read_from(view, partition, now) {
-                ReadFrom::Follower(replica) => replica,
-                ReadFrom::Leader => leader.broker.id,
-                ReadFrom::LeaderForNow => {
-                    refresh = true;
-                    leader.broker.id
-                }
-            };
-            let is_of_follower = broker != leader.broker.id;
-            let rests = self.idle_answers.get(&broker).is_some_and(|(_, until)| *until > now);
-            if rests || busy.contains(&broker) {
-                continue;
-            }
-            by_leader.entry(broker).or_default().push(Planned {
-                partition: partition.clone(),
-                generation: cursor.generation,
-                asked: Asked {
-                    topic_id: view.topic(&partition.topic).map_or(Uuid::ZERO, |topic| topic.id),
-                    offset: cursor.fetch_at,
-                    // A follower that has less would say that its log has parted.
-                    last_epoch: if is_of_follower {
-                        LeaderEpoch::NONE
-                    } else {
-                        cursor.last_epoch(leader.epoch)
-                    },
-                    epoch: leader.epoch,
-                },
-                is_news: true,
-                is_unheard: cursor.high_watermark.is_none(),
-                is_of_follower,
-            });
-        }
-        self.tell_hopeless(hopeless, now);
-        // The leaders share what may still be queued.
-        let share = room.checked_div(by_leader.len().max(1)).unwrap_or(room);
-        let plans =
-            by_leader.into_iter().map(|(broker, partitions)| self.plan(broker, partitions, share, now));
-        (plans.collect(), refresh)
-    }
-
-    fn room(&self) -> usize {
-        self.limits.queued_max_bytes.saturating_sub(self.queued_bytes)
-    }
-
-    fn plan(&self, broker: BrokerId, mut partitions: Vec<Planned>, share: usize, now: Instant) -> FetchPlan {
-        let words = match self.sessions.get(&broker) {
-            Some(session) => session.word(&mut partitions),
-            None => Words::default(),
-        };
-        // Another one each time. Within a session the broker sees to that.
-        let turn = usize::try_from(self.next_generation).unwrap_or(0).wrapping_add(self.queued_bytes);
-        let turn = turn.checked_rem(partitions.len()).unwrap_or(0);
-        let limits = &self.limits;
-        let int = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-        let share = u32::try_from(share).unwrap_or(u32::MAX);
-        let isolation_level = if limits.read_committed {
-            IsolationLevel::READ_COMMITTED
-        } else {
-            IsolationLevel::READ_UNCOMMITTED
-        };
-        FetchPlan {
-            broker,
-            partitions,
-            words,
-            is_full: true,
-            turn,
-            template: FetchRequest {
-                max_wait_ms: i32::try_from(limits.max_wait.as_millis()).unwrap_or(i32::MAX),
-                min_bytes: int(limits.min_bytes),
-                max_bytes: int(limits.max_bytes.min(share).max(1)),
-                isolation_level,
-                rack_id: limits.rack.clone(),
-                ..Default::default()
-            },
-            partition_max_bytes: int(limits.partition_max_bytes.max(1)),
-            max_wait: limits.max_wait,
-            began: now,
-        }
-    }
-
     /// Takes an answer, or why there is none.
     pub fn digest_fetch(
         &mut self,
@@ -281,6 +37,7 @@ impl Cursors {
         rng: &mut fastrand::Rng,
     ) -> Effects {
         let mut effects = Effects::default();
+        self.granted.remove(&plan.broker);
         let session = self.sessions.entry(plan.broker).or_default();
         let code = answer.as_ref().ok().map(|answer| answer.error_code);
         let answer = match answer.and_then(|answer| whole(answer, plan.broker)) {
@@ -295,8 +52,7 @@ impl Cursors {
                     self.back_to_leader(planned);
                     effects.refresh |= self.failed(planned.fault(&error), now, rng);
                 }
-                // One failure of the whole request is told once, not for each of its partitions.
-                self.errors.truncate(told.saturating_add(1));
+                self.tell_once(told);
                 return effects;
             }
         };
@@ -304,6 +60,10 @@ impl Cursors {
             // A quota: the broker has read nothing, and the connection keeps still as long as it is told to (KIP-219).
             return effects;
         }
+        let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+        let bytes =
+            partitions.filter_map(|found| found.records.as_ref()).map(|records| records.0.len()).sum();
+        let held = Held::new(bytes, &self.held);
         let mut progress = false;
         let mut unanswered: Vec<Option<&Planned>> = plan.partitions.iter().map(Some).collect();
         for topic in answer.responses {
@@ -321,7 +81,7 @@ impl Cursors {
                         leader: found.current_leader.clone(),
                     });
                 }
-                let (moved, refresh) = self.digest_partition(planned, found, now, rng);
+                let (moved, refresh) = self.digest_partition(planned, found, &held, now, rng);
                 progress |= moved;
                 effects.refresh |= refresh;
             }
@@ -342,6 +102,7 @@ impl Cursors {
         &mut self,
         planned: &Planned,
         found: FetchPartitionResponse,
+        held: &Arc<Held>,
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> (bool, bool) {
@@ -396,11 +157,16 @@ impl Cursors {
             (cursor.fetch_at, cursor.fetch_epoch) = (end, epoch);
         }
         cursor.blocked = !sound;
-        self.queued_bytes = self.queued_bytes.saturating_add(set.len());
+        // Who has a reader of his own may keep it for long, and not the rest of the answer with it.
+        let alone = (cursor.split && !held.is_all(set.len())).then(|| Held::new(set.len(), &self.held));
+        let set = if alone.is_some() { Bytes::copy_from_slice(&set) } else { set };
+        let held = alone.as_ref().unwrap_or(held);
         let batches = Batches::with_limit(set, self.limits.decompressed_max_bytes);
         let aborted = found.aborted_transactions.unwrap_or_default();
-        cursor.queue.push_back(QueuedSet::new(batches, aborted, self.limits.read_committed));
-        if !self.turns.contains(partition) {
+        cursor.queue.push_back(QueuedSet::new(batches, held, aborted, self.limits.read_committed));
+        if cursor.split {
+            self.news.push(partition.clone());
+        } else if !self.turns.contains(partition) {
             self.turns.push_back(partition.clone());
         }
         (moved, false)

@@ -6,6 +6,7 @@
 //!                                        ▲     out of range, policy     │
 //!                                        └──────────────────────────────┘
 //!   plan_fetches ─► FetchRequest ─► digest_fetch ─► queued sets ─► next_batch ─► the application
+//!                                                               └► next_batch_of ─► the reader of a split partition
 //! ```
 //!
 //! Each partition has two offsets: `position`, the next record that the application gets, and `fetch_at`, behind what is
@@ -24,16 +25,20 @@
 
 mod failed;
 mod fetch;
+mod plan;
 mod queued;
 mod replica;
 mod reset;
+mod room;
 mod session;
+mod split;
 mod truncation;
 
 #[cfg(test)]
 mod tests;
 
-pub use fetch::{Effects, FetchPlan};
+pub use fetch::Effects;
+pub use plan::{FetchPlan, Unasked};
 pub use queued::FetchedBatch;
 pub use reset::ResetPlan;
 
@@ -45,6 +50,8 @@ use crate::messages::{BrokerId, LeaderEpoch};
 use crate::wire::Text;
 use queued::QueuedSet;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 /// How long a partition rests after one of its batches was refused.
@@ -113,7 +120,18 @@ pub struct Cursors {
     turns: VecDeque<TopicPartition>,
     /// What the application is to be told: at most one error for each partition, the last one.
     errors: VecDeque<(TopicPartition, Error)>,
-    queued_bytes: usize,
+    /// Bytes of answers that are in memory.
+    held: Arc<AtomicUsize>,
+    /// Bytes that may come with the answers to requests under way.
+    granted: BTreeMap<BrokerId, usize>,
+    /// Whose turn it is to be asked, when not all can be.
+    next_broker: BrokerId,
+    /// Split partitions that have something new for their reader.
+    news: Vec<TopicPartition>,
+    /// The last plan was smaller than it would have been with more room.
+    starved: bool,
+    /// Something changed that a plan depends on.
+    unplanned: bool,
     next_generation: u64,
     /// What the brokers remember of what is asked of them.
     sessions: BTreeMap<BrokerId, session::Session>,
@@ -126,6 +144,8 @@ struct Cursor {
     generation: u64,
     place: Place,
     paused: bool,
+    /// It has a reader of its own.
+    split: bool,
     /// The leader's epoch of the record before the position; none when it is not known.
     position_epoch: LeaderEpoch,
     /// Behind what is queued.
@@ -180,6 +200,7 @@ impl Cursor {
             generation,
             place,
             paused: false,
+            split: false,
             position_epoch: LeaderEpoch::NONE,
             fetch_at,
             fetch_epoch: LeaderEpoch::NONE,
@@ -208,7 +229,12 @@ impl Cursors {
             partitions: BTreeMap::new(),
             turns: VecDeque::new(),
             errors: VecDeque::new(),
-            queued_bytes: 0,
+            held: Arc::default(),
+            granted: BTreeMap::new(),
+            next_broker: BrokerId(0),
+            news: Vec::new(),
+            starved: false,
+            unplanned: false,
             next_generation: 0,
             sessions: BTreeMap::new(),
             idle_answers: BTreeMap::new(),
@@ -217,11 +243,12 @@ impl Cursors {
 
     /// Adds a partition, or moves it when it is there.
     pub fn assign(&mut self, partition: TopicPartition, start: Start) {
-        let paused = self.partitions.get(&partition).is_some_and(|cursor| cursor.paused);
+        let before = self.partitions.get(&partition);
+        let (paused, split) = before.map_or((false, false), |cursor| (cursor.paused, cursor.split));
         self.discard(&partition);
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
-        self.partitions.insert(partition, Cursor { paused, ..Cursor::new(start, generation) });
+        self.partitions.insert(partition, Cursor { paused, split, ..Cursor::new(start, generation) });
     }
 
     /// Moves a partition: what is queued or in flight is dropped.
@@ -259,7 +286,11 @@ impl Cursors {
     /// # Errors
     /// When it is not assigned.
     pub fn resume(&mut self, partition: &TopicPartition) -> Result<(), Error> {
-        self.cursor_mut(partition)?.paused = false;
+        let cursor = self.cursor_mut(partition)?;
+        cursor.paused = false;
+        if cursor.split {
+            self.news.push(partition.clone());
+        }
         Ok(())
     }
 
@@ -285,11 +316,6 @@ impl Cursors {
         Ok(end.map(|end| end.saturating_sub(position).max(0)))
     }
 
-    /// Bytes that are queued for the application.
-    pub fn queued_bytes(&self) -> usize {
-        self.queued_bytes
-    }
-
     /// When something is to be planned that now has to wait, if nothing else happens before.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let partitions = self.partitions.values().filter_map(|cursor| cursor.not_before);
@@ -312,8 +338,7 @@ impl Cursors {
         self.next_generation = generation.wrapping_add(1);
         cursor.generation = generation;
         cursor.blocked = false;
-        let bytes: usize = cursor.queue.drain(..).map(|set| set.bytes_left()).sum();
-        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
+        cursor.queue.clear();
         self.turns.retain(|turn| turn != partition);
         self.forget_error(partition);
     }
@@ -326,16 +351,6 @@ impl Cursors {
         {
             cursor.fetch_at = position;
             cursor.fetch_epoch = cursor.position_epoch;
-        }
-    }
-
-    /// Makes room of what is queued of paused partitions, which would keep the others from being fetched.
-    fn rewind_paused(&mut self) {
-        let holds = |(_, cursor): &(&TopicPartition, &Cursor)| cursor.paused && !cursor.queue.is_empty();
-        let paused: Vec<TopicPartition> =
-            self.partitions.iter().filter(holds).map(|(partition, _)| partition.clone()).collect();
-        for partition in paused {
-            self.rewind(&partition);
         }
     }
 }

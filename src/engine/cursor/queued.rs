@@ -1,18 +1,21 @@
 //! What was fetched and waits for the application: record sets, opened batch by batch when their turn comes.
 
+use super::room::Held;
 use super::{CORRUPT_PAUSE, Cursor, Cursors, Place};
 use crate::engine::TopicPartition;
 use crate::error::{Error, ErrorKind};
 use crate::messages::{AbortedTransaction, LeaderEpoch, ProducerId};
 use crate::records::{Batch, Batches, ControlType, PartialBatch};
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A record set of one answer, and what of its transactions was aborted.
 #[derive(Debug)]
 pub(super) struct QueuedSet {
     batches: Batches,
-    bytes_left: usize,
+    /// The answer that it is a part of.
+    _held: Arc<Held>,
     /// Behind the last batch that was opened.
     end: i64,
     /// Aborted transactions that have not begun yet, by first offset.
@@ -39,11 +42,15 @@ pub struct FetchedBatch {
 }
 
 impl QueuedSet {
-    pub(super) fn new(batches: Batches, aborted: Vec<AbortedTransaction>, read_committed: bool) -> QueuedSet {
-        let mut aborted = aborted;
+    pub(super) fn new(
+        batches: Batches,
+        held: &Arc<Held>,
+        mut aborted: Vec<AbortedTransaction>,
+        read_committed: bool,
+    ) -> QueuedSet {
         aborted.sort_by_key(|transaction| transaction.first_offset);
         QueuedSet {
-            bytes_left: batches.bytes_left(),
+            _held: Arc::clone(held),
             end: i64::MIN,
             batches,
             aborted: aborted.into(),
@@ -54,7 +61,7 @@ impl QueuedSet {
 
     /// Bytes that are not handed out yet.
     pub(super) fn bytes_left(&self) -> usize {
-        self.bytes_left
+        self.batches.bytes_left()
     }
 
     /// Whether the application gets this batch.
@@ -78,41 +85,65 @@ impl QueuedSet {
 }
 
 impl Cursors {
-    /// The next batch for the application, or what keeps a partition from giving one. Partitions take turns.
+    /// The next batch for the application, or what keeps a partition from giving one. Partitions take turns; those that are
+    /// split are for others.
     pub fn next_batch(&mut self, now: Instant) -> Option<Result<FetchedBatch, Error>> {
-        if let Some((partition, error)) = self.errors.pop_front() {
-            self.heard(&partition, &error);
+        if let Some(error) = self.take_error(|cursors, of| !cursors.is_split(of)) {
             return Some(Err(error));
         }
         for _ in 0..self.turns.len() {
             let partition = self.turns.pop_front()?;
-            let Some(cursor) = self.partitions.get_mut(&partition) else { continue };
+            let Some(cursor) = self.partitions.get(&partition) else { continue };
             if cursor.paused {
                 self.turns.push_back(partition);
                 continue;
             }
-            let (outcome, freed) = cursor.take_batch();
-            self.queued_bytes = self.queued_bytes.saturating_sub(freed);
-            if !cursor.queue.is_empty() {
-                self.turns.push_back(partition.clone());
+            let sets = cursor.queue.len();
+            let outcome = self.take(&partition, now);
+            match self.partitions.get(&partition).map(|cursor| cursor.queue.len()) {
+                None | Some(0) => {}
+                // Each answer is read to its end before the next one, so that not all of them are kept for their rest.
+                Some(left) if left == sets => self.turns.push_front(partition),
+                Some(_) => self.turns.push_back(partition),
             }
-            match outcome {
-                None => {}
-                Some(Ok((batch, from))) => return Some(Ok(FetchedBatch { partition, batch, from })),
-                Some(Err(error)) => {
-                    let error = error.topic(partition.topic.as_str()).partition(partition.partition);
-                    self.refuse(&partition, now);
-                    return Some(Err(error));
-                }
+            if outcome.is_some() {
+                return outcome;
             }
         }
         None
     }
 
-    /// Whether something waits for the application, paused partitions aside.
+    /// The next batch of one partition.
+    pub(super) fn take(
+        &mut self,
+        partition: &TopicPartition,
+        now: Instant,
+    ) -> Option<Result<FetchedBatch, Error>> {
+        let cursor = self.partitions.get_mut(partition)?;
+        match cursor.take_batch()? {
+            Ok((batch, from)) => Some(Ok(FetchedBatch { partition: partition.clone(), batch, from })),
+            Err(error) => {
+                self.refuse(partition, now);
+                Some(Err(error.topic(partition.topic.as_str()).partition(partition.partition)))
+            }
+        }
+    }
+
+    /// The first error that waits of the partitions that are meant.
+    pub(super) fn take_error(
+        &mut self,
+        is_meant: impl Fn(&Cursors, &TopicPartition) -> bool,
+    ) -> Option<Error> {
+        let at = self.errors.iter().position(|(of, _)| is_meant(self, of))?;
+        let (partition, error) = self.errors.remove(at)?;
+        self.heard(&partition, &error);
+        Some(error)
+    }
+
+    /// Whether something waits for the application, paused and split partitions aside.
     pub fn has_batches(&self) -> bool {
         let waits = |partition| self.partitions.get(partition).is_some_and(|cursor: &Cursor| !cursor.paused);
-        !self.errors.is_empty() || self.turns.iter().any(waits)
+        self.errors.iter().any(|(of, _)| !self.is_split(of)) || self.turns.iter().any(waits)
     }
 
     /// Fetches a partition anew from its position, after a rest: what came was refused.
@@ -121,31 +152,27 @@ impl Cursors {
         if let Some(cursor) = self.partitions.get_mut(partition) {
             cursor.not_before = now.checked_add(CORRUPT_PAUSE);
         }
+        self.unplanned = true;
     }
 }
 
 impl Cursor {
-    /// The next batch that the application sees, with the offset to begin at, and the bytes that are no longer queued.
-    fn take_batch(&mut self) -> (Option<Taken>, usize) {
-        let mut freed = 0usize;
-        let Place::At(mut position) = self.place else { return (None, freed) };
+    /// The next batch that the application sees, with the offset to begin at.
+    fn take_batch(&mut self) -> Option<Taken> {
+        let Place::At(mut position) = self.place else { return None };
         while let Some(set) = self.queue.front_mut() {
-            let next = set.batches.next();
-            let left = if next.is_some() { set.batches.bytes_left() } else { 0 };
-            freed = freed.saturating_add(set.bytes_left.saturating_sub(left));
-            set.bytes_left = left;
-            match next {
+            match set.batches.next() {
                 None => {
                     let partial = set.batches.partial();
                     self.queue.pop_front();
                     // Its headers made no sense, and yet no batch of it was refused.
                     if self.blocked && self.queue.is_empty() {
-                        return (Some(Err(unreadable(position, partial))), freed);
+                        return Some(Err(unreadable(position, partial)));
                     }
                 }
                 Some(Ok(batch)) if batch.base_offset() < set.end => {
                     let error = disordered(position, batch.base_offset(), set.end);
-                    return (Some(Err(error)), freed);
+                    return Some(Err(error));
                 }
                 Some(Err(error)) => {
                     let refused = Error::new(ErrorKind::Records, "read fetched records")
@@ -157,7 +184,7 @@ impl Cursor {
                             None => STAYS.to_owned(),
                         })
                         .source(error);
-                    return (Some(Err(refused)), freed);
+                    return Some(Err(refused));
                 }
                 Some(Ok(batch)) => {
                     set.end = batch.next_offset();
@@ -166,13 +193,16 @@ impl Cursor {
                     position = position.max(batch.next_offset());
                     self.place = Place::At(position);
                     self.position_epoch = LeaderEpoch(batch.leader_epoch());
+                    if set.bytes_left() == 0 {
+                        self.queue.pop_front();
+                    }
                     if visible && batch.record_count() > 0 {
-                        return (Some(Ok((batch, from))), freed);
+                        return Some(Ok((batch, from)));
                     }
                 }
             }
         }
-        (None, freed)
+        None
     }
 }
 

@@ -4,7 +4,7 @@
 //! is over, so that the leader is asked again now and then, and until the replica fails: no fault of a follower is more than
 //! a way back to the leader, and a follower that has less than the leader does not make an offset out of range.
 
-use super::fetch::Planned;
+use super::plan::Planned;
 use super::{Cursor, Cursors};
 use crate::engine::TopicPartition;
 use crate::engine::view::View;

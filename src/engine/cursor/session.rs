@@ -4,9 +4,9 @@
 //! long as its answers say so: after a request whose fate is not known, or an error of the session, everything is said
 //! again, once.
 
-use super::fetch::Planned;
+use super::plan::Planned;
 use crate::engine::TopicPartition;
-use crate::messages::{ErrorCode, FetchResponse, LeaderEpoch};
+use crate::messages::{ErrorCode, FetchPartitionResponse, FetchResponse, LeaderEpoch};
 use crate::wire::Uuid;
 use std::collections::BTreeMap;
 
@@ -17,6 +17,8 @@ pub(super) struct Session {
     id: i32,
     /// Counts the requests of the session; 0 says everything, and asks for a new one.
     epoch: i32,
+    /// Counts partitions that had records in answers.
+    turn: usize,
     /// What the broker remembers.
     known: BTreeMap<TopicPartition, Asked>,
 }
@@ -30,6 +32,8 @@ pub(super) struct Asked {
     pub(super) last_epoch: LeaderEpoch,
     /// Of the leader.
     pub(super) epoch: LeaderEpoch,
+    /// How many bytes are wanted.
+    pub(super) max_bytes: i32,
 }
 
 /// What one request says of its session.
@@ -57,9 +61,15 @@ impl Words {
 }
 
 impl Session {
+    /// The partition, of so many, that a full request begins with: brokers fill the answer in the request's order, so it is
+    /// the one behind those that had something the last time. Within a session the broker sees to that.
+    pub(super) fn turn(&self, partitions: usize) -> usize {
+        self.turn.checked_rem(partitions).unwrap_or(0)
+    }
+
     /// Words a request for these partitions, which are in order, and marks those that the broker has to be told of.
     pub(super) fn word(&self, partitions: &mut [Planned]) -> Words {
-        let Session { id, epoch, known } = self;
+        let Session { id, epoch, known, .. } = self;
         // Of what it thinks we know it would not tell us the end of the log again.
         let is_unheard = |planned: &Planned| planned.is_unheard && known.contains_key(&planned.partition);
         if *epoch == 0 || partitions.iter().any(is_unheard) {
@@ -83,9 +93,13 @@ impl Session {
 
     /// The broker has answered: it remembers what the request said.
     pub(super) fn answered(&mut self, words: &Words, partitions: &[Planned], answer: &FetchResponse) {
+        let found = answer.responses.iter().flat_map(|topic| &topic.partitions);
+        let has_records =
+            |found: &&FetchPartitionResponse| found.records.as_ref().is_some_and(|set| !set.0.is_empty());
+        self.turn = self.turn.wrapping_add(found.filter(has_records).count().max(1));
         if answer.session_id == 0 {
             // It keeps none, or none any more.
-            *self = Session::default();
+            *self = Session { turn: self.turn, ..Session::default() };
             return;
         }
         self.id = answer.session_id;
@@ -104,7 +118,7 @@ impl Session {
     /// same is to be asked again at once.
     pub(super) fn failed(&mut self, words: &Words, code: Option<ErrorCode>) -> bool {
         let id = if code == Some(ErrorCode::FETCH_SESSION_ID_NOT_FOUND) { 0 } else { self.id };
-        *self = Session { id, ..Session::default() };
+        *self = Session { id, turn: self.turn, ..Session::default() };
         let is_of_session = matches!(
             code,
             Some(

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test begins at some time, whichever it is")]
 
 mod replica;
+mod room;
 mod sessions;
 mod truncation;
 
@@ -384,7 +385,8 @@ fn a_paused_partition_gives_up_its_place_in_the_queue_when_others_need_it() {
 fn the_queue_is_bounded_and_fetching_goes_on_when_there_is_room() {
     let set = batch(0, 100);
     let mut bench = Bench::at(Limits { queued_max_bytes: set.len(), ..limits() }, 0);
-    assert_eq!(bench.plan().request(12).max_bytes, i32::try_from(set.len()).unwrap());
+    let quarter = i32::try_from(set.len() / 4).unwrap();
+    assert_eq!(bench.plan().request(12).max_bytes, quarter, "an answer is read while the next one comes");
     bench.fetch(set);
     assert!(bench.plans().is_empty());
     bench.drain();
@@ -509,15 +511,18 @@ fn partitions_take_turns_and_brokers_are_asked_independently() {
     for index in 0..2 {
         bench.cursors.assign(orders(index), Start::Offset(0));
     }
-    let plans = bench.plans();
-    assert_eq!(plans.iter().map(|plan| plan.broker.0).collect::<Vec<_>>(), [1, 2]);
-    for (index, plan) in plans.iter().enumerate() {
-        let partition_index = i32::try_from(index).unwrap();
-        let set = [batch(0, 1), batch(1, 1)].concat();
-        bench.answer(plan, vec![FetchPartitionResponse { partition_index, ..found(set) }]);
+    for at in [0, 2] {
+        let plans = bench.plans();
+        assert_eq!(plans.iter().map(|plan| plan.broker.0).collect::<Vec<_>>(), [1, 2]);
+        for (index, plan) in plans.iter().enumerate() {
+            let partition_index = i32::try_from(index).unwrap();
+            let set = [batch(at, 1), batch(at + 1, 1)].concat();
+            bench.answer(plan, vec![FetchPartitionResponse { partition_index, ..found(set) }]);
+        }
     }
-    let next = |bench: &mut Bench| bench.cursors.next_batch(bench.now).unwrap().unwrap().partition.partition;
-    assert_eq!([next(&mut bench), next(&mut bench), next(&mut bench), next(&mut bench)], [0, 1, 0, 1]);
+    let mut next = || bench.cursors.next_batch(bench.now).map(|next| next.unwrap().partition.partition);
+    let turns: Vec<i32> = std::iter::from_fn(&mut next).collect();
+    assert_eq!(turns, [0, 0, 1, 1, 0, 0, 1, 1], "an answer of each");
     let busy = BTreeSet::from([BrokerId(1)]);
     let (plans, _) = bench.cursors.plan_fetches(&bench.view, bench.now, &busy);
     assert_eq!(plans.iter().map(|plan| plan.broker.0).collect::<Vec<_>>(), [2]);

@@ -4,7 +4,7 @@
 //! position then is not what follows the records before it. The epoch of the last record that was read tells: the broker
 //! compares it with its own log, and says from where on the two differ.
 
-use super::fetch::Planned;
+use super::plan::Planned;
 use super::{Cursor, Cursors, Place, Reset};
 use crate::engine::TopicPartition;
 use crate::error::{Error, ErrorKind};
@@ -76,6 +76,7 @@ impl Cursors {
             && let Some(cursor) = self.partitions.get_mut(partition)
         {
             cursor.blocked = false;
+            self.unplanned = true;
         }
     }
 }

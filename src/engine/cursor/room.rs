@@ -1,0 +1,96 @@
+//! What may be in memory: everything that is queued and everything that is asked for is within one budget,
+//! `queued.max.messages.kbytes`.
+//!
+//! A record set is a part of the answer that it came in, and keeps all of it alive. So an answer counts whole until the
+//! last of its records has been handed out, and record sets are handed out one after the other. Each request has a share of
+//! the budget, small enough that one answer can be read while the next one comes.
+
+use super::queued::QueuedSet;
+use super::{Cursor, Cursors};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The bytes of one answer: they are held as long as this is.
+#[derive(Debug)]
+pub(super) struct Held {
+    bytes: usize,
+    total: Arc<AtomicUsize>,
+}
+
+impl Held {
+    /// Counts bytes into a total until the result is dropped.
+    pub(super) fn new(bytes: usize, total: &Arc<AtomicUsize>) -> Arc<Held> {
+        total.fetch_add(bytes, Ordering::Relaxed);
+        Arc::new(Held { bytes, total: Arc::clone(total) })
+    }
+
+    /// Whether there is nothing else in the answer.
+    pub(super) fn is_all(&self, bytes: usize) -> bool {
+        bytes == self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// No request asks for more than this part of the budget.
+const PARTS: usize = 4;
+
+impl Cursors {
+    /// Bytes of answers that are queued for the application, or kept by what is.
+    pub fn queued_bytes(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes the next request may ask for where so many brokers are read from; `None` while that would be too
+    /// little to be worth it.
+    pub(super) fn grant(&mut self, brokers: usize) -> Option<usize> {
+        let parts = brokers.saturating_mul(2).max(PARTS);
+        let share = self.limits.queued_max_bytes.checked_div(parts).unwrap_or(0).max(1);
+        if self.room() < share {
+            self.rewind_paused();
+        }
+        Some(self.room().min(share)).filter(|granted| *granted >= share.div_ceil(2))
+    }
+
+    /// Whether a plan that is made now may differ from the last one because of what was handed out since. Answers once.
+    pub fn is_unplanned(&mut self) -> bool {
+        let share = self.limits.queued_max_bytes / PARTS;
+        let has_room = self.starved && self.room() >= share.div_ceil(2);
+        self.starved &= !has_room;
+        std::mem::take(&mut self.unplanned) || has_room
+    }
+
+    /// How many bytes may be fetched of a partition; `None` while its share of the queue is used up.
+    pub(super) fn partition_room(&self, cursor: &Cursor) -> Option<i32> {
+        let most = usize::try_from(self.limits.partition_max_bytes.max(1)).unwrap_or(usize::MAX);
+        let room = if cursor.split {
+            let held: usize = cursor.queue.iter().map(QueuedSet::bytes_left).sum();
+            // The other half is for what is asked for, so that those who read always get something.
+            let share = (self.limits.queued_max_bytes / 2).checked_div(self.partitions.len()).unwrap_or(0);
+            share.max(1).checked_sub(held).filter(|room| *room > 0)?.min(most)
+        } else {
+            most
+        };
+        Some(i32::try_from(room).unwrap_or(i32::MAX))
+    }
+
+    /// What is neither queued nor asked for.
+    fn room(&self) -> usize {
+        let asked: usize = self.granted.values().sum();
+        self.limits.queued_max_bytes.saturating_sub(self.queued_bytes()).saturating_sub(asked)
+    }
+
+    /// Makes room of what is queued of paused partitions, which would keep the others from being fetched.
+    fn rewind_paused(&mut self) {
+        let holds = |(_, cursor): &(&_, &Cursor)| cursor.paused && !cursor.queue.is_empty();
+        let paused: Vec<_> =
+            self.partitions.iter().filter(holds).map(|(partition, _)| partition.clone()).collect();
+        for partition in paused {
+            self.rewind(&partition);
+        }
+    }
+}

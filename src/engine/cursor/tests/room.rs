@@ -1,0 +1,195 @@
+//! Readers of their own, and what may be in memory for all of them.
+
+use super::*;
+
+impl Bench {
+    /// Answers all plans that there are with batches of ten records, as many as each leaves room for; how many plans.
+    fn serve(&mut self) -> usize {
+        let mut plans = self.plans();
+        for plan in &mut plans {
+            let request = plan.request(12);
+            let mut left = usize::try_from(request.max_bytes).unwrap();
+            let (mut answers, mut is_first) = (Vec::new(), true);
+            for asked in request.topics.iter().flat_map(|topic| &topic.partitions) {
+                let mut most = usize::try_from(asked.partition_max_bytes).unwrap().min(left);
+                let (mut at, mut set) = (asked.fetch_offset, Vec::new());
+                loop {
+                    let next = batch(at, 10);
+                    // At least one batch comes, of the first partition that has one (KIP-74).
+                    if next.len() > most && !std::mem::take(&mut is_first) {
+                        break;
+                    }
+                    is_first = false;
+                    (most, left) = (most.saturating_sub(next.len()), left.saturating_sub(next.len()));
+                    at += 10;
+                    set.extend(next);
+                }
+                answers.push(FetchPartitionResponse { partition_index: asked.partition, ..found(set) });
+            }
+            self.answer(plan, answers);
+        }
+        plans.len()
+    }
+
+    /// The first offset of the next batch of a partition that has a reader of its own.
+    fn next_of(&mut self, partition: i32) -> Option<i64> {
+        let next = self.cursors.next_batch_of(&orders(partition), self.now)?.unwrap();
+        Some(next.batch.base_offset())
+    }
+}
+
+const BUDGET: usize = 1 << 16;
+
+fn many(partitions: usize) -> Bench {
+    let leaders: Vec<i32> = (0..partitions).map(|n| if n % 2 == 0 { 1 } else { 2 }).collect();
+    let mut bench =
+        Bench::led(Limits { queued_max_bytes: BUDGET, partition_max_bytes: 1_000, ..limits() }, &leaders);
+    (0..).take(partitions).for_each(|index| bench.cursors.assign(orders(index), Start::Offset(0)));
+    bench
+}
+
+/// What is queued and what is asked for, all at once, whoever reads how fast: within the budget but for one batch of each
+/// broker.
+#[test]
+fn a_slow_application_with_many_partitions_keeps_within_the_budget() {
+    for partitions in [1, 3, 40, 300] {
+        let mut bench = many(partitions);
+        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        for _ in 0..4_000 {
+            bench.serve();
+            assert!(bench.cursors.queued_bytes() <= BUDGET + 2_000, "{}", bench.cursors.queued_bytes());
+            let read = bench.cursors.next_batch(bench.now).expect("something is there").unwrap();
+            let at = next.entry(read.partition.partition).or_default();
+            assert_eq!(read.batch.base_offset(), *at, "nothing is skipped, and nothing comes twice");
+            *at = read.batch.next_offset();
+        }
+        let missing: Vec<i32> = (0..).take(partitions).filter(|index| !next.contains_key(index)).collect();
+        assert!(missing.is_empty(), "each has its turn, but {missing:?} of {partitions}; {next:?}");
+    }
+}
+
+#[test]
+fn while_one_answer_is_read_the_next_one_is_asked_for() {
+    let mut bench = many(2);
+    bench.serve();
+    let (first, _) = bench.cursors.plan_fetches(&bench.view, bench.now, &BTreeSet::new());
+    assert_eq!(first.len(), 2, "both brokers, and nothing was read yet");
+}
+
+#[test]
+fn requests_under_way_have_their_part_of_the_budget() {
+    let mut bench = many(2);
+    let plans = bench.plans();
+    assert_eq!(plans.len(), 2);
+    // The second answers again and again, the first does not.
+    let busy = BTreeSet::from([BrokerId(1)]);
+    let mut held = 0;
+    let mut second = plans.into_iter().nth(1);
+    while let Some(mut plan) = second.take() {
+        let most = plan.request(12).max_bytes;
+        held += usize::try_from(most).unwrap();
+        let mut set = Vec::new();
+        let mut at = plan.request(12).topics[0].partitions[0].fetch_offset;
+        while set.len() + batch(at, 10).len() <= usize::try_from(most).unwrap() {
+            set.extend(batch(at, 10));
+            at += 10;
+        }
+        bench.answer(&plan, vec![FetchPartitionResponse { partition_index: 1, ..found(set) }]);
+        second = bench.cursors.plan_fetches(&bench.view, bench.now, &busy).0.pop();
+    }
+    assert!((BUDGET / 2..=BUDGET * 3 / 4).contains(&held), "{held}: a quarter is the other's");
+}
+
+#[test]
+fn an_answer_is_in_memory_until_its_last_record_was_handed_out() {
+    let mut bench = many(1);
+    bench.fetch([batch(0, 10), batch(10, 10), batch(20, 10)].concat());
+    let all = bench.cursors.queued_bytes();
+    bench.cursors.next_batch(bench.now).unwrap().unwrap();
+    bench.cursors.next_batch(bench.now).unwrap().unwrap();
+    assert_eq!(bench.cursors.queued_bytes(), all);
+    bench.cursors.next_batch(bench.now).unwrap().unwrap();
+    assert_eq!(bench.cursors.queued_bytes(), 0);
+}
+
+#[test]
+fn a_plan_is_wanted_when_there_is_room_again_and_not_for_each_batch() {
+    let mut bench = many(1);
+    while bench.serve() > 0 {}
+    let mut wanted = Vec::new();
+    while bench.cursors.next_batch(bench.now).is_some() {
+        wanted.push(bench.cursors.is_unplanned());
+    }
+    assert_eq!(wanted.iter().filter(|wanted| **wanted).count(), 1, "{wanted:?}");
+    assert!(!wanted[0] && wanted.len() > 100);
+}
+
+#[test]
+fn what_is_fetched_of_a_split_partition_is_for_its_reader_alone() {
+    let mut bench = many(3);
+    assert!(bench.cursors.split(&orders(1)).unwrap());
+    assert!(!bench.cursors.split(&orders(1)).unwrap(), "it has one");
+    assert!(bench.cursors.split(&orders(9)).is_err(), "not assigned");
+    bench.serve();
+    assert_eq!(bench.cursors.take_news(), [orders(1)]);
+    assert_eq!([bench.next_of(1), bench.next_of(1)], [Some(0), Some(10)]);
+    while let Some(read) = bench.cursors.next_batch(bench.now) {
+        assert_ne!(read.unwrap().partition, orders(1));
+    }
+    bench.cursors.pause(&orders(1)).unwrap();
+    assert_eq!(bench.next_of(1), None, "paused");
+    bench.cursors.resume(&orders(1)).unwrap();
+    assert_eq!((bench.cursors.take_news(), bench.next_of(1)), (vec![orders(1)], Some(20)));
+    bench.cursors.join(&orders(1));
+    let rest = bench.cursors.next_batch(bench.now).unwrap().unwrap();
+    assert_eq!((rest.partition, rest.batch.base_offset()), (orders(1), 30), "it comes with the others again");
+}
+
+#[test]
+fn a_reader_that_does_not_read_keeps_nobody_else_from_theirs() {
+    let mut bench = many(4);
+    (0..4).for_each(|index| drop(bench.cursors.split(&orders(index)).unwrap()));
+    let mut read = 0;
+    for _ in 0..3_000 {
+        bench.serve();
+        read += usize::from(bench.next_of(1).is_some());
+        assert!(bench.cursors.queued_bytes() <= BUDGET + 2_000);
+    }
+    assert!(read > 2_900, "{read}");
+}
+
+#[test]
+fn the_reader_of_a_split_partition_hears_what_is_wrong_with_it() {
+    let mut bench = many(3);
+    bench.cursors.split(&orders(2)).unwrap();
+    let plan = bench.plans().remove(0);
+    let error = Error::new(ErrorKind::Authentication, "authenticate");
+    bench.cursors.digest_fetch(&plan, Err(error), bench.now, &mut bench.rng);
+    assert_eq!(bench.cursors.take_news(), [orders(2)]);
+    assert!(bench.cursors.next_batch_of(&orders(2), bench.now).unwrap().is_err());
+    assert!(bench.cursors.next_batch(bench.now).unwrap().is_err(), "and so do the others, once");
+    assert!(bench.cursors.next_batch(bench.now).is_none() && !bench.cursors.has_batches());
+}
+
+#[test]
+fn why_a_partition_is_not_asked_for_is_told() {
+    let mut bench = Bench::with(limits());
+    let none = BTreeSet::new();
+    let mut why = |bench: &mut Bench, busy: &BTreeSet<BrokerId>| {
+        bench.cursors.why_unasked(&orders(0), &bench.view, bench.now, busy).unwrap()
+    };
+    bench.cursors.assign(orders(0), Start::End);
+    assert_eq!(why(&mut bench, &none), Some(Unasked::Unresolved));
+    bench.cursors.assign(orders(0), Start::Offset(0));
+    assert_eq!(why(&mut bench, &none), None);
+    assert_eq!(why(&mut bench, &BTreeSet::from([BrokerId(1)])), Some(Unasked::Busy(BrokerId(1))));
+    bench.cursors.pause(&orders(0)).unwrap();
+    assert_eq!(why(&mut bench, &none), Some(Unasked::Paused));
+    bench.cursors.resume(&orders(0)).unwrap();
+    bench.fail(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    assert_eq!(why(&mut bench, &none), Some(Unasked::Rests(Duration::from_secs(1))));
+    bench.cursors.assign(orders(9), Start::Offset(0));
+    let found = bench.cursors.why_unasked(&orders(9), &bench.view, bench.now, &none).unwrap();
+    assert!(matches!(found, Some(Unasked::Leaderless(_))), "{found:?}");
+    assert!(bench.cursors.why_unasked(&orders(8), &bench.view, bench.now, &none).is_err());
+}
