@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -14,14 +15,14 @@ import (
 // WarmUp is a second's records of a feed.
 const warmUp = 50
 
-// Reader assigns the first partitions of a topic; nobody is in a group.
+// Reader assigns the first partitions of a topic; nobody is in a group. There may be many addresses, with commas between.
 func reader(address, topic string, partitions int, from kgo.Offset) *kgo.Client {
 	offsets := map[int32]kgo.Offset{}
 	for partition := range partitions {
 		offsets[int32(partition)] = from
 	}
 	given := given(nil)
-	options := append(security(given), kgo.SeedBrokers(address),
+	options := append(security(given), kgo.SeedBrokers(strings.Split(address, ",")...),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}))
 	for key := range given {
 		panic("setting " + key + " is not wired up here")

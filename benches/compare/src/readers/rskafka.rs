@@ -16,7 +16,7 @@ pub struct Rskafka;
 
 impl AsyncReader for Rskafka {
     async fn read<E: Eyes>(job: Arc<ReadJob>, eyes: Shared<E>) {
-        let mut client = ClientBuilder::new(vec![job.address.clone()]);
+        let mut client = ClientBuilder::new(job.address.split(',').map(str::to_owned).collect());
         if let Some(login) = job.only_login() {
             client = secure(client, &login);
         }

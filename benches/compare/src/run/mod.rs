@@ -1,4 +1,4 @@
-//! Everything, as one table: builds franz-go's program, starts the sinks (or a real Kafka) on one core and the clients on
+//! Everything, as one table: builds franz-go's program, starts sinks and sources (or a real Kafka) on one core and the clients on
 //! another, one client after the other in each round, and puts the medians beside each other.
 
 mod cases;
@@ -14,8 +14,9 @@ const HELP: &str = "\
 compare run [OPTIONS]    prints a Markdown table; what it is doing goes to standard error
   --cases A,B            only these; `--list` names them; `producing` and `consuming` stand for all of their kind
   --clients A,B          only these
-  --kafka                against a real Kafka of one broker, which it starts, in place of sinks; not the cases `distant`,
-                         `distant-idempotent` and `memory`, and a fifth of the records or a tenth
+  --kafka                against a real Kafka of one broker, which it starts, in place of sinks and sources, with a fifth of
+                         the records or a tenth; not the cases `distant`, `distant-idempotent`, `memory`, `received-..`,
+                         `deliver..` and `idle`
   --rounds N             5 unless told
   --scale F              records and seconds of each run, times F
   --quick                2 rounds, scale 0.3

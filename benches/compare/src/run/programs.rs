@@ -137,7 +137,7 @@ impl Workshop {
         let (line, after) = first_line(&mut command)?;
         let mut figures = parse(&line);
         figures.insert("first_ms".into(), after.as_secs_f64() * 1e3);
-        if let Some(rss) = figures.get("rss_mib") {
+        if let Some(rss) = figures.get("rss_mib").filter(|_| !case.reads()) {
             figures.insert("rss_over_mib".into(), rss - (WINDOW_BYTES >> 20) as f64);
         }
         Ok(figures)

@@ -144,6 +144,10 @@ pub enum Target {
     OfFastest(f64),
     /// At most so much, whatever the peers take.
     AtMost(f64),
+    /// At most so many times what ours has in another case.
+    TimesOurs(&'static str, f64),
+    /// At most so much more than what ours has in another case.
+    PlusOurs(&'static str, f64),
     /// For the reader's information.
     None,
 }
