@@ -121,7 +121,7 @@ fn the_names_of_json_are_in_kcats_order() {
     assert_eq!(
         tool.lines(&format!("consume {topic} -e -J"), ""),
         [format!(
-            r#"{{"topic":"{topic}","partition":0,"offset":0,"tstype":"create","ts":5,"headers":["h","1"],"key":"k","payload":"v"}}"#
+            r#"{{"topic":"{topic}","partition":0,"offset":0,"tstype":"create","ts":5,"broker":1,"headers":["h","1"],"key":"k","payload":"v"}}"#
         )]
     );
 }

@@ -11,6 +11,7 @@ mod bench;
 mod bench_consume;
 mod broker;
 mod consume;
+mod consume_format;
 mod envelope;
 mod failures;
 mod interrupted;

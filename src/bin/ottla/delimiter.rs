@@ -1,5 +1,6 @@
 //! Delimiters as kcat has them on its command line: `:`, `\n`, `\t`, `\x1e`, or several of these.
 
+use crate::escape;
 use std::io::BufRead;
 
 /// The bytes that a text stands for.
@@ -7,29 +8,23 @@ use std::io::BufRead;
 /// # Errors
 /// When it is empty, or has an escape that is none.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '\\' {
-            bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-            continue;
-        }
-        bytes.push(match letters.next() {
-            Some('n') => b'\n',
-            Some('r') => b'\r',
-            Some('t') => b'\t',
-            Some('0') => 0,
-            Some('\\') => b'\\',
-            Some('x') => {
-                let digits: String = letters.by_ref().take(2).collect();
-                let is_hex = digits.len() == 2 && digits.chars().all(|digit| digit.is_ascii_hexdigit());
-                let byte = u8::from_str_radix(&digits, 16).ok().filter(|_| is_hex);
-                byte.ok_or("two hexadecimal digits are expected after \\x")?
-            }
-            _ => return Err("known escapes are \\n, \\r, \\t, \\0, \\\\ and \\xNN".to_owned()),
-        });
-    }
+    let bytes = parse_for_output(text)?;
     if bytes.is_empty() { Err("a delimiter cannot be empty".to_owned()) } else { Ok(bytes) }
+}
+
+/// The bytes that a text stands for, and none for none: what is printed needs nothing between.
+///
+/// # Errors
+/// When it has an escape that is none.
+pub(crate) fn parse_for_output(text: &str) -> Result<Vec<u8>, String> {
+    let (mut bytes, mut letters) = (Vec::with_capacity(text.len()), text.chars().peekable());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => escape::read(&mut letters, &mut bytes)?,
+            letter => escape::append(letter, &mut bytes),
+        }
+    }
+    Ok(bytes)
 }
 
 /// Where the first delimiter begins.
@@ -74,9 +69,11 @@ mod tests {
 
     #[test]
     fn what_is_no_delimiter_is_told() {
-        for wrong in ["", r"\", r"\q", r"\x", r"\x1", r"\x1g", r"\x+1"] {
+        for wrong in ["", r"\", r"\q", r"\x", r"\xg", r"\x+1"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(parse_for_output("").unwrap(), b"");
+        assert!(parse_for_output(r"\").is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod connection;
 mod consume;
 mod delimiter;
 mod ends;
+mod escape;
 mod failure;
 mod output;
 mod produce;

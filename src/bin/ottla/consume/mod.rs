@@ -1,11 +1,13 @@
 //! `ottla consume`: prints records, as text or as JSON, from where one likes to where one likes.
 //!
-//! [`range`] decides what is to be read, `read` reads it batch by batch, [`format`] prints. What is printed collects in a
-//! buffer that is let out when it is large, and before each wait.
+//! [`range`] decides what is to be read, `read` reads it batch by batch, [`format`] prints: by a [`template`] or as [`json`].
+//! What is printed collects in a buffer that is let out when it is large, and before each wait.
 
 mod format;
+mod json;
 mod position;
 mod range;
+mod template;
 
 use crate::ends::Ends;
 use crate::failure::{Failure, Outcome};
@@ -22,6 +24,7 @@ use std::future::poll_fn;
 use std::io::IsTerminal;
 use std::pin::pin;
 use std::task::Poll;
+use template::Template;
 
 /// The bytes of a delimiter; the path keeps clap from taking each byte for an argument of its own.
 type Delimiter = std::vec::Vec<u8>;
@@ -44,16 +47,21 @@ pub(crate) struct Options {
     /// Print this many records and end
     #[arg(short = 'c', long, value_name = "N")]
     count: Option<u64>,
-    /// Print each record as JSON on a line of its own; what is not UTF-8 is {"base64":".."}
-    #[arg(short = 'J', long, conflicts_with_all = ["key_delimiter", "delimiter", "null_marker"])]
+    /// Print each record as kcat -J prints it, an object with topic, partition, offset, tstype, ts, broker, headers (if there are
+    /// any, names and values in turn), key and payload, as `ottla produce -J` reads it. What is not UTF-8 is
+    /// {"base64":".."}, where kcat's line would be no JSON. broker is the one that led the partition when the command began
+    #[arg(short = 'J', long, conflicts_with_all = ["key_delimiter", "format"])]
     json: bool,
+    #[arg(short = 'f', long, value_name = "FORMAT", value_parser = Template::parse, help = template::help())]
+    format: Option<Template>,
     /// Print the key, and this, before the value
-    #[arg(short = 'K', long, value_name = "DELIMITER", value_parser = delimiter::parse)]
+    #[arg(short = 'K', long, value_name = "DELIMITER", value_parser = delimiter::parse_for_output)]
     key_delimiter: Option<Delimiter>,
-    /// What to print after each record
-    #[arg(short = 'D', long, value_name = "DELIMITER", default_value = r"\n", value_parser = delimiter::parse)]
+    /// What to print after each record; can be empty
+    #[arg(short = 'D', long, value_name = "DELIMITER", default_value = r"\n")]
+    #[arg(value_parser = delimiter::parse_for_output)]
     delimiter: Delimiter,
-    /// Print null keys and values as NULL and not as nothing
+    /// Print null keys and values as NULL and not as nothing, which empty ones are. In JSON they are null in any case
     #[arg(short = 'Z', long)]
     null_marker: bool,
     /// Write each record at once, even when more are there
@@ -84,7 +92,7 @@ async fn read(connection: &connection::Options, options: &Options, output: &mut 
         eprintln!("ottla: {remark}");
     }
     consumer.assign(range.starts())?;
-    let format = Format::new(options);
+    let format = Format::new(options, range.leaders());
     let mut progress = Progress::new(connection.shows_progress() && !std::io::stdout().is_terminal(), None);
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 && !range.is_done() {

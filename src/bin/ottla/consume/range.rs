@@ -14,13 +14,14 @@ pub(super) struct Range {
     /// `None` when it goes on for ever.
     ends: Option<Ends>,
     remark: Option<String>,
+    leaders: BTreeMap<i32, i32>,
 }
 
 impl Range {
     /// Asks the cluster where that is.
     pub(super) async fn find(client: &Client, consumer: &Consumer, options: &Options) -> Outcome<Range> {
         let (from, until) = from_and_until(&options.positions)?;
-        let partitions = partitions(client, options).await?;
+        let (partitions, leaders) = partitions(client, options).await?;
         let extents = extents(consumer, &partitions, from, until).await?;
         let (mut starts, mut ends, mut exact) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (partition, extent) in extents {
@@ -35,12 +36,17 @@ impl Range {
         }
         let has_end = options.exit || until.is_some();
         let ends = has_end.then(|| Ends::new(ends));
-        Ok(Range { starts, ends, remark: position::remark(from, &exact) })
+        Ok(Range { starts, ends, remark: position::remark(from, &exact), leaders })
     }
 
     /// The partitions to read, each from where.
     pub(super) fn starts(&mut self) -> Vec<(TopicPartition, Start)> {
         std::mem::take(&mut self.starts)
+    }
+
+    /// The brokers that lead the partitions, by partition; one without a leader is not among them.
+    pub(super) fn leaders(&mut self) -> BTreeMap<i32, i32> {
+        std::mem::take(&mut self.leaders)
     }
 
     /// Something that the user may want to know before the records come.
@@ -78,10 +84,14 @@ fn from_and_until(positions: &[Position]) -> Outcome<(Position, Option<i64>)> {
     Ok((from.unwrap_or(Position::Beginning), until))
 }
 
-async fn partitions(client: &Client, options: &Options) -> Outcome<Vec<TopicPartition>> {
+/// Those to read, and who leads which.
+async fn partitions(
+    client: &Client,
+    options: &Options,
+) -> Outcome<(Vec<TopicPartition>, BTreeMap<i32, i32>)> {
     let topic = options.topic.as_str();
-    let there: BTreeSet<i32> =
-        client.admin().partitions_for(topic).await?.into_iter().map(|partition| partition.index).collect();
+    let infos = client.admin().partitions_for(topic).await?;
+    let there: BTreeSet<i32> = infos.iter().map(|partition| partition.index).collect();
     let wanted: BTreeSet<i32> = options.partitions.iter().copied().collect();
     if let Some(missing) = wanted.difference(&there).next() {
         let count = there.len();
@@ -90,7 +100,8 @@ async fn partitions(client: &Client, options: &Options) -> Outcome<Vec<TopicPart
         )));
     }
     let chosen = if wanted.is_empty() { there } else { wanted };
-    Ok(chosen.into_iter().map(|index| TopicPartition::new(topic, index)).collect())
+    let leaders = infos.iter().filter_map(|partition| Some((partition.index, partition.leader?))).collect();
+    Ok((chosen.into_iter().map(|index| TopicPartition::new(topic, index)).collect(), leaders))
 }
 
 async fn extents(

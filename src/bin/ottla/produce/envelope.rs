@@ -44,11 +44,23 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// When the line is no JSON, or not of this shape.
     pub(super) fn read(line: &'a [u8]) -> serde_json::Result<Envelope<'a>> {
-        let envelope: Envelope<'_> = serde_json::from_slice(line)?;
+        let envelope: Envelope<'_> = serde_json::from_slice(line).map_err(|error| unreadable(line, error))?;
         if envelope.key_error.is_some() || envelope.payload_error.is_some() {
             return Err(Error::custom("whoever wrote the line could not read the record it speaks of"));
         }
         Ok(envelope)
+    }
+}
+
+/// kcat writes bytes that are no text raw, into what is no JSON then: who pipes it should know what to do instead.
+fn unreadable(line: &[u8], error: serde_json::Error) -> serde_json::Error {
+    match std::str::from_utf8(line) {
+        Ok(_) => error,
+        Err(not_utf8) => Error::custom(format!(
+            "byte {} is no UTF-8. kcat -J leaves such bytes as they are, `ottla consume -J` makes \
+             {{\"base64\":\"..\"}} of them",
+            not_utf8.valid_up_to() + 1
+        )),
     }
 }
 
@@ -218,6 +230,7 @@ mod tests {
             let error = Envelope::read(line.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(told), "{line}: {error}");
         }
-        assert!(Envelope::read(b"{\"payload\":\"\xff\"}").is_err());
+        let raw = Envelope::read(b"{\"payload\":\"\xff\"}").unwrap_err().to_string();
+        assert!(raw.starts_with("byte 13 is no UTF-8. kcat -J"), "{raw}");
     }
 }
