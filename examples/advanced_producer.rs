@@ -72,7 +72,8 @@ impl Value<'_> {
     /// Anything that serde can say in JSON. What it cannot say is an error here, before anything is sent.
     fn json<T: Serialize>(value: &T) -> Result<Self> {
         let json = serde_json::to_value(value);
-        json.map(Value::Json).map_err(|error| Error::new(ErrorKind::Serialization, "make JSON").source(error))
+        json.map(Value::Json)
+            .map_err(|error| Error::new(ErrorKind::Serialization, "make JSON").with_source(error))
     }
 }
 

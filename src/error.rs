@@ -1,6 +1,6 @@
 //! [`Error`]: what was attempted, where, what came back, whether anything may have been written, what to do.
 
-use crate::messages::ErrorCode;
+pub use crate::messages::ErrorCode;
 use crate::wire::WireError;
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -89,6 +89,8 @@ pub enum ErrorKind {
         /// How many records were neither acknowledged nor failed.
         records: usize,
     },
+    /// Waiting was ended by [`Wakeup::wakeup`](crate::consumer::Wakeup::wakeup) (WakeupException of the Java client).
+    Wakeup,
     /// The client, producer or consumer was closed.
     Closed,
     /// A fault of this crate: please report it.
@@ -125,7 +127,7 @@ impl Error {
 
     /// Bytes of a peer that are not what the protocol says.
     pub fn protocol(attempt: impl Into<Cow<'static, str>>, error: WireError) -> Error {
-        Error::new(ErrorKind::Protocol, attempt).source(error)
+        Error::new(ErrorKind::Protocol, attempt).with_source(error)
     }
 
     /// An error code of a broker.
@@ -177,7 +179,7 @@ impl Error {
 
     /// Names the cause.
     #[must_use]
-    pub fn source(self, source: impl StdError + Send + Sync + 'static) -> Error {
+    pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Error {
         self.with(|inner| inner.source = Some(Arc::new(source)))
     }
 
@@ -341,6 +343,7 @@ impl ErrorKind {
                 ErrorKind::Serialization => "the value could not be turned into bytes",
                 ErrorKind::Deserialization => "the bytes could not be turned into a value",
                 ErrorKind::QueueFull => "the buffer is full",
+                ErrorKind::Wakeup => "woken up",
                 ErrorKind::Closed => "closed",
             }
             .into(),
@@ -371,7 +374,7 @@ mod tests {
             .topic("orders")
             .partition(3)
             .broker("1 (kafka.example:9092)")
-            .source(cause)
+            .with_source(cause)
             .sent(Sent::Maybe)
             .hint("retry: the sequence number keeps it from being written twice");
         assert_eq!(
@@ -384,8 +387,8 @@ mod tests {
 
     #[test]
     fn a_cause_of_our_own_is_told_once() {
-        let inner = Error::new(ErrorKind::Connect, "connect").source(std::io::Error::other("refused"));
-        let outer = Error::new(ErrorKind::Timeout, "refresh metadata").source(inner);
+        let inner = Error::new(ErrorKind::Connect, "connect").with_source(std::io::Error::other("refused"));
+        let outer = Error::new(ErrorKind::Timeout, "refresh metadata").with_source(inner);
         assert_eq!(outer.to_string(), "refresh metadata: timed out: connect: no connection: refused");
     }
 }

@@ -243,7 +243,7 @@ impl ClientBuilder {
                 let kind = if error.is_retriable() { ErrorKind::Timeout } else { error.kind() };
                 // "timed out" once is enough: the cause tells what was tried.
                 let cause = error.cause().filter(|_| error.kind() == ErrorKind::Timeout).cloned();
-                Err(Error::new(kind, attempt).source(cause.unwrap_or(error)))
+                Err(Error::new(kind, attempt).with_source(cause.unwrap_or(error)))
             }
         }
     }

@@ -76,7 +76,9 @@ impl Cluster {
             Next::Fail | Next::Done => Err(error),
             // It says itself that the time is over, and where.
             Next::Expire if error.kind() == ErrorKind::Timeout => Err(error),
-            Next::Expire => Err(Error::new(ErrorKind::Timeout, "give up: the time is over").source(error)),
+            Next::Expire => {
+                Err(Error::new(ErrorKind::Timeout, "give up: the time is over").with_source(error))
+            }
             Next::Retry(at) | Next::Reconnect(at) => {
                 task::sleep_until(at).await;
                 Ok(())

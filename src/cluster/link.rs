@@ -89,7 +89,7 @@ impl Link {
             Error::new(ErrorKind::Internal, format!("encode a request of {} version {version}", R::API.key))
                 .broker(self.handle.peer())
                 .sent(Sent::Never)
-                .source(error)
+                .with_source(error)
         })?;
         let call =
             Call { key: R::API.key, version, body, answered, timeout: self.timeout, send_by: self.send_by };

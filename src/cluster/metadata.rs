@@ -197,7 +197,7 @@ impl Metadata {
                 async { rounds.wait_for(is_over).await.map(|round| round.clone()).unwrap_or_default() };
             let Some(round) = task::until(deadline, ended).await else {
                 let error = Error::new(ErrorKind::Timeout, "refresh metadata");
-                return Err(last.map_or(error.clone(), |cause: Error| error.source(cause)));
+                return Err(last.map_or(error.clone(), |cause: Error| error.with_source(cause)));
             };
             match round.error {
                 _ if round.closed => return Err(super::closed()),

@@ -175,7 +175,7 @@ impl Cluster {
         found.await.map_err(|error| match self.view().missing(name) {
             Some(code) if error.kind() == ErrorKind::Timeout => Error::new(ErrorKind::Timeout, attempt)
                 .topic(name.as_str())
-                .source(Error::broker_code(code, "the brokers' last word"))
+                .with_source(Error::broker_code(code, "the brokers' last word"))
                 .hint("does the topic exist, and is its name right?"),
             _ => error.topic(name.as_str()),
         })

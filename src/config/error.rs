@@ -160,7 +160,7 @@ impl fmt::Display for Origin {
 
 impl From<ConfigError> for crate::error::Error {
     fn from(error: ConfigError) -> crate::error::Error {
-        crate::error::Error::new(crate::error::ErrorKind::Config, "read the settings").source(error)
+        crate::error::Error::new(crate::error::ErrorKind::Config, "read the settings").with_source(error)
     }
 }
 

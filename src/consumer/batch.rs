@@ -1,14 +1,15 @@
-//! [`Batch`] and [`FetchedRecord`]: what a consumer gets.
+//! [`Batch`], [`FetchedRecord`] and [`ConsumerRecord`]: what a consumer gets.
 
 use crate::engine::TopicPartition;
 use crate::engine::cursor::FetchedBatch;
-use crate::records::{self, Headers, OwnedRecord, RecordView, TimestampType};
+use crate::records::{self, Headers, OwnedHeader, OwnedRecord, RecordView, TimestampType};
+use bytes::Bytes;
 
 /// Records of one partition, in order. Owns the bytes they lie in, so it can be kept and sent to another task; its records
 /// borrow from it, not from the consumer.
 ///
 /// The bytes are those of the answer that the batch came in: as long as the batch (or an owned record of it) lives, so do
-/// they. [`OwnedRecord::detach`] copies a record out.
+/// they. [`ConsumerRecord::detach`] copies a record out.
 #[derive(Debug, Clone)]
 pub struct Batch {
     partition: TopicPartition,
@@ -32,7 +33,7 @@ pub struct BatchIter<'a> {
 
 impl Batch {
     pub(super) fn new(fetched: FetchedBatch) -> Batch {
-        let FetchedBatch { partition, batch, from } = fetched;
+        let FetchedBatch { partition, batch, from, .. } = fetched;
         Batch { partition, batch, from }
     }
 
@@ -138,7 +139,43 @@ impl<'a> FetchedRecord<'a> {
     }
 
     /// The record with shared bytes, which keep the batch's bytes alive.
-    pub fn to_owned(&self) -> OwnedRecord {
-        self.view.to_owned()
+    pub fn to_owned(&self) -> ConsumerRecord {
+        ConsumerRecord::new(self.batch.partition.clone(), self.view.to_owned())
+    }
+}
+
+/// A record that stands for itself. Its bytes are those of the answer that it came in, and keep all of that alive:
+/// [`detach`](Self::detach) is for records that are kept for long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsumerRecord {
+    /// Where it is from.
+    pub partition: TopicPartition,
+    /// The offset in the partition.
+    pub offset: i64,
+    /// Milliseconds since 1970, -1 when the record has no time.
+    pub timestamp_ms: i64,
+    /// Whether the producer gave the time or the broker.
+    pub timestamp_type: TimestampType,
+    /// The key.
+    pub key: Option<Bytes>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// The headers in their order; names may occur more than once.
+    pub headers: Vec<OwnedHeader>,
+}
+
+impl ConsumerRecord {
+    pub(super) fn new(partition: TopicPartition, record: OwnedRecord) -> ConsumerRecord {
+        let OwnedRecord { offset, timestamp, timestamp_type, key, value, headers } = record;
+        ConsumerRecord { partition, offset, timestamp_ms: timestamp, timestamp_type, key, value, headers }
+    }
+
+    /// The same record in one buffer of its own, so that the memory of the answer that it came in is free to go.
+    #[must_use]
+    pub fn detach(self) -> ConsumerRecord {
+        let ConsumerRecord { partition, offset, timestamp_ms, timestamp_type, key, value, headers } = self;
+        let record = OwnedRecord { offset, timestamp: timestamp_ms, timestamp_type, key, value, headers };
+        ConsumerRecord::new(partition, record.detach())
     }
 }

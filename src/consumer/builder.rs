@@ -1,16 +1,16 @@
 //! [`ConsumerBuilder`]: what a consumer is to be.
 
-use super::{Consumer, Shared, Start, TopicPartition, fetcher};
+use super::shared::Shared;
+use super::{Consumer, Start, TopicPartition, fetcher};
 use crate::cluster::Cluster;
 use crate::config::keys::Concerns;
 use crate::config::{AutoOffsetReset, ConfigError, ConsumerConfig, IsolationLevel, Settings};
 use crate::engine::cursor::{Cursors, Limits, Reset};
 use crate::error::Result;
-use crate::task::{self, Owned};
+use crate::task;
 use crate::wire::Text;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
-use tokio::sync::Notify;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Describes a [`Consumer`]. Everything can be set by its Kafka name ([`set`](Self::set)). A wrong setting is told by
 /// [`build`](Self::build), which gives the first one.
@@ -102,19 +102,16 @@ impl ConsumerBuilder {
                 found.into_iter().flatten().map(|index| (TopicPartition::new(name.clone(), index), *start)),
             );
         }
-        let shared = Arc::new(Shared {
-            cursors: Mutex::new(Cursors::new(limits(&config, &self.cluster))),
-            cluster: self.cluster,
-            wake: Notify::new(),
-            ready: Notify::new(),
-            closed: AtomicBool::new(false),
-            timeout,
-            read_committed: config.isolation_level == IsolationLevel::ReadCommitted,
-            create_topics: config.allow_auto_create_topics,
-        });
+        let cursors = Cursors::new(limits(&config, &self.cluster));
+        let mut shared = Shared::new(self.cluster, cursors);
+        shared.timeout = timeout;
+        shared.patience = config.fetch_max_wait.saturating_add(Duration::from_secs(1));
+        shared.read_committed = config.isolation_level == IsolationLevel::ReadCommitted;
+        shared.create_topics = config.allow_auto_create_topics;
+        let shared = Arc::new(shared);
         shared.cluster.serve(&shared);
-        let fetcher = Owned::spawn(fetcher::run(Arc::clone(&shared)));
-        let mut consumer = Consumer { shared, fetcher: Some(fetcher) };
+        task::spawn(fetcher::run(Arc::clone(&shared)));
+        let mut consumer = Consumer { shared };
         consumer.assign(partitions)?;
         Ok(consumer)
     }

@@ -1,28 +1,19 @@
 //! The task behind a consumer: asks each leader on its own, so that none waits for another, and fills the queue.
 
-use super::Shared;
+use super::shared::{Shared, State};
 use crate::cluster::{Cluster, OwnLane};
 use crate::engine::cursor::{Effects, FetchPlan, ResetPlan};
 use crate::error::Result;
 use crate::messages::{BrokerId, FetchRequest, FetchResponse, Lane, ListOffsetsResponse};
 use crate::task::{self, Tasks};
 use crate::wire::Span;
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a request to one leader came to.
 enum Done {
-    Fetch(Box<FetchPlan>, Result<FetchResponse>),
+    Fetch { plan: Box<FetchPlan>, answer: Result<FetchResponse>, took: Duration },
     Reset(ResetPlan, Result<ListOffsetsResponse>),
-}
-
-/// Leaders with a request under way.
-#[derive(Default)]
-struct Busy {
-    fetch: BTreeSet<BrokerId>,
-    reset: BTreeSet<BrokerId>,
 }
 
 /// The fetcher's end: nobody waits for batches any more, be it that the runtime was shut down.
@@ -30,56 +21,53 @@ struct Ending(Arc<Shared>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.closed.store(true, Ordering::Release);
-        self.0.ready.notify_waiters();
+        self.0.close();
     }
 }
 
 pub(super) async fn run(shared: Arc<Shared>) {
     let _ending = Ending(Arc::clone(&shared));
+    let lane = Arc::new(shared.cluster.lane_of_ones_own(Lane::Fetch));
+    fetch_until_closed(&shared, &lane).await;
+    let sessions = shared.with(|state| state.cursors.end_sessions());
+    let goodbyes = sessions.iter().map(|(broker, goodbye)| say_goodbye(&shared, &lane, *broker, goodbye));
+    task::join_all(goodbyes).await;
+}
+
+async fn fetch_until_closed(shared: &Arc<Shared>, lane: &Arc<OwnLane>) {
     let mut tasks = Tasks::new();
-    let mut busy = Busy::default();
     let mut views = shared.cluster.views();
     let mut rng = task::rng();
-    let lane = Arc::new(shared.cluster.lane_of_ones_own(Lane::Fetch));
     loop {
         views.mark_unchanged();
-        let lacks_leaders = start(&shared, &lane, &mut busy, &mut tasks);
+        let Some(mut deadline) = start(shared, lane, &mut tasks) else { return };
         let now = task::now();
-        let deadline = shared.cursors().deadline(now);
         // A day stands for "nothing is due": every other reason to go on wakes the task.
-        let mut deadline = deadline.unwrap_or_else(|| task::after(now, Duration::from_secs(86_400)));
-        if lacks_leaders {
-            // Nobody tells when a refresh has failed: ask again after a while.
-            deadline = deadline.min(task::after(now, shared.cluster.config().retry_backoff_max));
-        }
+        let deadline = deadline.take().unwrap_or_else(|| task::after(now, Duration::from_secs(86_400)));
         tokio::select! {
             biased;
-            done = tasks.next() => finish(&shared, &mut busy, done, &mut rng),
-            () = shared.wake.notified() => {}
+            done = tasks.next() => finish(shared, done, &mut rng),
+            () = shared.plan.notified() => {}
             _ = views.changed() => {}
             () = task::sleep_until(deadline) => {}
-        }
-        // Errors that planning found wait for the application as well.
-        if shared.cursors().has_batches() {
-            shared.ready.notify_waiters();
         }
     }
 }
 
-/// Asks what can be asked now; whether a partition has no leader that could be.
-fn start(shared: &Shared, lane: &Arc<OwnLane>, busy: &mut Busy, tasks: &mut Tasks<Done>) -> bool {
+/// Asks what can be asked now. When there is something to be asked later, if nothing happens before; `None` once the
+/// consumer is closed.
+fn start(shared: &Arc<Shared>, lane: &Arc<OwnLane>, tasks: &mut Tasks<Done>) -> Option<Option<Instant>> {
     let view = shared.cluster.view();
     let now = task::now();
-    let mut cursors = shared.cursors();
-    let (resets, lost) = cursors.plan_resets(&view, now, task::wall_ms(), &busy.reset);
-    let (fetches, leaderless) = cursors.plan_fetches(&view, now, &busy.fetch);
-    drop(cursors);
-    if lost || leaderless {
-        shared.cluster.ask_for_metadata();
-    }
+    let (resets, fetches, is_stale, deadline) = shared.with(|state| {
+        let State { cursors, fetching, resetting, closed: false, .. } = state else { return None };
+        let (resets, lost) = cursors.plan_resets(&view, now, task::wall_ms(), resetting);
+        let (fetches, is_stale) = cursors.plan_fetches(&view, now, fetching);
+        resetting.extend(resets.iter().map(|plan| plan.broker));
+        fetching.extend(fetches.iter().map(|plan| plan.broker));
+        Some((resets, fetches, lost || is_stale, cursors.deadline(now)))
+    })?;
     for plan in resets {
-        busy.reset.insert(plan.broker);
         let cluster = shared.cluster.clone();
         tasks.spawn(async move {
             let answer = list_offsets(&cluster, &plan).await;
@@ -87,33 +75,40 @@ fn start(shared: &Shared, lane: &Arc<OwnLane>, busy: &mut Busy, tasks: &mut Task
         });
     }
     for mut plan in fetches {
-        busy.fetch.insert(plan.broker);
         let (lane, timeout) = (Arc::clone(lane), shared.cluster.config().request_timeout);
         tasks.spawn(async move {
+            let began = task::now();
             let answer = fetch(&lane, timeout, &mut plan).await;
-            Done::Fetch(Box::new(plan), answer)
+            Done::Fetch { plan: Box::new(plan), answer, took: task::now().saturating_duration_since(began) }
         });
     }
-    lost || leaderless
+    if !is_stale {
+        return Some(deadline);
+    }
+    shared.cluster.ask_for_metadata();
+    // Nobody tells when a refresh has failed: ask again after a while.
+    let again = task::after(now, shared.cluster.config().retry_backoff_max);
+    Some(Some(deadline.map_or(again, |deadline| deadline.min(again))))
 }
 
-fn finish(shared: &Shared, busy: &mut Busy, done: Done, rng: &mut fastrand::Rng) {
+fn finish(shared: &Shared, done: Done, rng: &mut fastrand::Rng) {
     let now = task::now();
-    let refresh = match done {
+    let effects = shared.with(|state| match done {
         Done::Reset(plan, answer) => {
-            busy.reset.remove(&plan.broker);
-            shared.cursors().digest_reset(&plan, answer, now, rng)
+            state.resetting.remove(&plan.broker);
+            let refresh = state.cursors.digest_reset(&plan, answer, now, rng);
+            Effects { refresh, ..Effects::default() }
         }
-        Done::Fetch(plan, answer) => {
-            busy.fetch.remove(&plan.broker);
-            let Effects { refresh, hints, endpoints } =
-                shared.cursors().digest_fetch(&plan, answer, now, rng);
-            if !hints.is_empty() {
-                shared.cluster.amend_view(|view| view.apply_hints(&hints, &endpoints) > 0);
-            }
-            refresh
+        Done::Fetch { plan, answer, took } => {
+            state.fetching.remove(&plan.broker);
+            state.recorder.fetched(&answer, took);
+            state.cursors.digest_fetch(&plan, answer, now, rng)
         }
-    };
+    });
+    let Effects { refresh, hints, endpoints } = effects;
+    if !hints.is_empty() {
+        shared.cluster.amend_view(|view| view.apply_hints(&hints, &endpoints) > 0);
+    }
     if refresh {
         shared.cluster.ask_for_metadata();
     }
@@ -130,4 +125,16 @@ async fn list_offsets(cluster: &Cluster, plan: &ResetPlan) -> Result<ListOffsets
     let deadline = task::after(task::now(), timeout);
     let link = cluster.link(plan.broker, Lane::Normal, deadline).await?;
     link.call(&plan.request(timeout), Span::from(1)).await
+}
+
+/// Ends the session with a broker (KIP-227), unless that takes longer than a request that may still be under way.
+async fn say_goodbye(shared: &Shared, lane: &OwnLane, broker: BrokerId, goodbye: &FetchRequest) {
+    const SESSIONS: Span = Span::from(7);
+    let deadline = task::after(task::now(), shared.patience);
+    let said = async { lane.link(broker, deadline).await?.call(goodbye, SESSIONS).await };
+    match task::until(deadline, said).await {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => tracing::debug!(%broker, %error, "the fetch session was not ended"),
+        None => tracing::debug!(%broker, "the fetch session was not ended in time"),
+    }
 }

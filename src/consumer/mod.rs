@@ -1,36 +1,49 @@
 //! [`Consumer`]: reads records from partitions that it was assigned.
 //!
 //! What to ask and what answers mean is decided in [`engine::cursor`](crate::engine::cursor); a task of its own
-//! ([`fetcher`]) carries that out; [`Consumer::poll`] hands out what is queued.
+//! ([`fetcher`]) carries that out; [`Consumer::poll`] and the streams hand out what is queued ([`shared`]).
 //!
 //! May import `cluster`, `engine`, `records`, `messages`, `config`, `error`, `task`.
 
 mod batch;
 mod builder;
+mod deserialize;
 mod fetcher;
+mod metrics;
 mod offsets;
+mod report;
+mod shared;
+mod stream;
+
+#[cfg(test)]
+mod tests;
 
 pub use crate::engine::TopicPartition;
 pub use crate::engine::cursor::Start;
 pub use crate::records::{Header, Headers, OwnedHeader, OwnedRecord, TimestampType};
-pub use batch::{Batch, BatchIter, FetchedRecord};
+pub use batch::{Batch, BatchIter, ConsumerRecord, FetchedRecord};
 pub use builder::ConsumerBuilder;
+#[cfg(feature = "json")]
+pub use deserialize::Json;
+pub use deserialize::{DeserializationError, Deserialized, Deserializer, Raw, Typed, Utf8};
+pub use metrics::{ConsumerMetrics, PartitionMetrics};
+pub use report::{PartitionReport, WhyNotFetched};
+pub use stream::{PartitionStream, RecordStream};
 
-use crate::cluster::{Cluster, Needs, check_name};
-use crate::engine::cursor::Cursors;
+use crate::cluster::check_name;
 use crate::error::{Error, ErrorKind, Result};
-use crate::task::{self, Owned};
-use crate::wire::Text;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use crate::task;
+use shared::Shared;
+use std::future::poll_fn;
+use std::sync::Arc;
 
 /// Reads records. Made by [`Client::consumer`](crate::Client::consumer).
 ///
 /// Records are fetched ahead in the background, from each broker on its own, up to `queued.max.messages.kbytes`. Dropping
 /// the consumer stops that at once.
+///
+/// They are read a batch at a time ([`poll`](Self::poll)), one by one ([`records`](Self::records)), or each partition by a
+/// task of its own ([`partition_stream`](Self::partition_stream)).
 ///
 /// ```no_run
 /// # async fn example() -> ottla::Result<()> {
@@ -49,21 +62,18 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub struct Consumer {
     shared: Arc<Shared>,
-    fetcher: Option<Owned>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    cluster: Cluster,
-    cursors: Mutex<Cursors>,
-    /// Tells the fetcher that there is something to plan.
-    wake: Notify,
-    /// Tells `poll` that there is something to hand out.
-    ready: Notify,
-    closed: AtomicBool,
-    timeout: Duration,
-    read_committed: bool,
-    create_topics: bool,
+/// Ends a wait for records from elsewhere. Made by [`Consumer::wakeup_handle`].
+#[derive(Debug, Clone)]
+pub struct Wakeup(Arc<Shared>);
+
+impl Wakeup {
+    /// The [`poll`](Consumer::poll) that waits, or else the next one, fails with [`ErrorKind::Wakeup`], once. Streams of
+    /// single partitions go on.
+    pub fn wakeup(&self) {
+        self.0.wakeup();
+    }
 }
 
 impl Consumer {
@@ -75,31 +85,57 @@ impl Consumer {
     /// # Errors
     /// One error for each fault, after which the next call goes on; the position of the partition it names stays.
     /// [`ErrorKind::Records`] when a batch is corrupt, unreadable or larger than allowed once
-    /// decompressed; OFFSET_OUT_OF_RANGE when `auto.offset.reset` is `none`; what brokers refuse for good, as
-    /// TOPIC_AUTHORIZATION_FAILED. What passes by itself (a leader that moves, a broker that is down) is not told: the
+    /// decompressed; [`ErrorKind::LogTruncation`] when records that were read are no more; OFFSET_OUT_OF_RANGE when
+    /// `auto.offset.reset` is `none`; what brokers refuse for good, as TOPIC_AUTHORIZATION_FAILED;
+    /// [`ErrorKind::Wakeup`]. What passes by itself (a leader that moves, a broker that is down) is not told: the
     /// consumer waits and goes on.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped: a batch is handed out or stays.
     pub async fn poll(&mut self) -> Result<Option<Batch>> {
-        loop {
-            let mut ready = pin!(self.shared.ready.notified());
-            ready.as_mut().enable();
-            if self.shared.closed.load(Ordering::Acquire) {
-                return Ok(None);
-            }
-            let (next, is_unplanned) = {
-                let mut cursors = self.shared.cursors();
-                (cursors.next_batch(task::now()), cursors.is_unplanned())
-            };
-            if is_unplanned {
-                self.shared.wake.notify_one();
-            }
-            if let Some(next) = next {
-                return next.map(|batch| Some(Batch::new(batch)));
-            }
-            ready.await;
-        }
+        let next = poll_fn(|cx| self.shared.poll_batch(cx)).await?;
+        Ok(next.map(Batch::new))
+    }
+
+    /// The records of all partitions one by one, for as long as the result lives; what it has not handed out by then comes
+    /// with the next [`poll`](Self::poll). Partitions that have a stream of their own are left to that.
+    pub fn records(&mut self) -> RecordStream<'_> {
+        RecordStream::new(self)
+    }
+
+    /// The records of one partition, for a task of its own. `poll` and [`records`](Self::records) hand out nothing of it
+    /// until the stream is dropped. The stream ends when the partition is taken away or the consumer is closed; it pauses
+    /// and moves with the partition.
+    ///
+    /// Each partition has its share of half of `queued.max.messages.kbytes`, so that a stream that nobody reads keeps no
+    /// other from its records.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when the partition is not assigned or has a stream; [`ErrorKind::Closed`] after
+    /// [`close`](Self::close).
+    ///
+    /// ```no_run
+    /// # async fn example(mut consumer: ottla::Consumer) -> ottla::Result<()> {
+    /// for partition in consumer.assigned() {
+    ///     let mut records = consumer.partition_stream(&partition)?;
+    ///     tokio::spawn(async move {
+    ///         while let Some(record) = records.next().await {
+    ///             println!("{partition}: {:?}", record?.value);
+    ///         }
+    ///         Ok::<(), ottla::Error>(())
+    ///     });
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn partition_stream(&mut self, partition: &TopicPartition) -> Result<PartitionStream> {
+        let id = self.shared.add_stream(partition)?;
+        Ok(PartitionStream::new(Arc::clone(&self.shared), partition.clone(), id))
+    }
+
+    /// What ends a wait for records from another task.
+    pub fn wakeup_handle(&self) -> Wakeup {
+        Wakeup(Arc::clone(&self.shared))
     }
 
     /// Adds partitions, each from a place to begin; those that are there are moved.
@@ -111,37 +147,31 @@ impl Consumer {
         &mut self,
         partitions: impl IntoIterator<Item = (P, Start)>,
     ) -> Result<()> {
-        if self.shared.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "assign partitions to a consumer that was closed"));
-        }
         let partitions: Vec<_> =
             partitions.into_iter().map(|(partition, start)| (partition.into(), start)).collect();
         partitions
             .iter()
             .try_for_each(|(partition, _): &(TopicPartition, _)| check_name(&partition.topic))?;
-        let mut cursors = self.shared.cursors();
-        for (partition, start) in partitions {
-            cursors.assign(partition, start);
-        }
-        drop(cursors);
-        self.shared.wake.notify_one();
-        Ok(())
+        self.shared.redirect(|state| {
+            if state.closed {
+                return Err(Error::new(ErrorKind::Closed, "assign partitions to a consumer that was closed"));
+            }
+            for (partition, start) in partitions {
+                state.moved(&partition);
+                state.cursors.assign(partition, start);
+            }
+            Ok(())
+        })
     }
 
-    /// Takes partitions away; what is queued of them is dropped.
+    /// Takes partitions away; what is queued of them is dropped, and their streams end.
     pub fn unassign<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
-        let mut cursors = self.shared.cursors();
-        for partition in partitions {
-            cursors.unassign(partition);
-        }
-        drop(cursors);
-        // There is room in the queue for others.
-        self.shared.wake.notify_one();
+        self.shared.redirect(|state| partitions.into_iter().for_each(|partition| state.unassign(partition)));
     }
 
     /// The partitions, in order.
     pub fn assigned(&self) -> Vec<TopicPartition> {
-        self.shared.cursors().assigned().cloned().collect()
+        self.shared.with(|state| state.cursors.assigned().cloned().collect())
     }
 
     /// Goes on from another place: nothing that was fetched before is handed out.
@@ -149,9 +179,11 @@ impl Consumer {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn seek(&mut self, partition: &TopicPartition, start: Start) -> Result<()> {
-        self.shared.cursors().seek(partition, start)?;
-        self.shared.wake.notify_one();
-        Ok(())
+        self.shared.redirect(|state| {
+            state.cursors.seek(partition, start)?;
+            state.moved(partition);
+            Ok(())
+        })
     }
 
     /// Hands out nothing of a partition until [`resume`](Self::resume); what is queued is kept.
@@ -159,7 +191,7 @@ impl Consumer {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn pause(&mut self, partition: &TopicPartition) -> Result<()> {
-        self.shared.cursors().pause(partition)
+        self.shared.redirect(|state| state.cursors.pause(partition))
     }
 
     /// Ends a pause.
@@ -167,10 +199,7 @@ impl Consumer {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn resume(&mut self, partition: &TopicPartition) -> Result<()> {
-        self.shared.cursors().resume(partition)?;
-        self.shared.wake.notify_one();
-        self.shared.ready.notify_waiters();
-        Ok(())
+        self.shared.redirect(|state| state.cursors.resume(partition))
     }
 
     /// The offset of the next record to be handed out; `None` until a broker has said where the beginning, the end or a
@@ -179,7 +208,7 @@ impl Consumer {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn position(&self, partition: &TopicPartition) -> Result<Option<i64>> {
-        self.shared.cursors().position(partition)
+        self.shared.with(|state| state.position(partition))
     }
 
     /// How many offsets are left until the end that the last answer told: the high watermark, or the last stable offset
@@ -188,32 +217,30 @@ impl Consumer {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn lag(&self, partition: &TopicPartition) -> Result<Option<i64>> {
-        self.shared.cursors().lag(partition)
+        self.shared.with(|state| state.lag(partition))
     }
 
-    /// Stops fetching and drops what is queued. A [`poll`](Self::poll) that comes later gives `None`.
+    /// What the consumer has done since it was made, and what it is doing now.
+    pub fn metrics(&self) -> ConsumerMetrics {
+        self.shared.with(|state| state.recorder.snapshot(state))
+    }
+
+    /// For each partition where it is, and why it is not being fetched when it is not: what to look at when nothing comes.
+    /// It is printed a line each.
+    pub fn explain(&self) -> Vec<PartitionReport> {
+        let view = self.shared.cluster.view();
+        self.shared.with(|state| report::reports(state, &view, task::now()))
+    }
+
+    /// Stops fetching, drops what is queued and ends all streams. A [`poll`](Self::poll) that comes later gives `None`. The
+    /// brokers are told in the background that nothing more will be asked, as when the consumer is dropped.
     pub fn close(&mut self) {
-        self.shared.closed.store(true, Ordering::Release);
-        self.fetcher = None;
-        self.shared.ready.notify_waiters();
+        self.shared.close();
     }
 }
 
-impl Needs for Shared {
-    fn topics(&self, _: Instant) -> Vec<(Text, bool)> {
-        if self.closed.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        let cursors = self.cursors();
-        let mut topics: Vec<Text> = cursors.assigned().map(|partition| partition.topic.clone()).collect();
-        topics.dedup();
-        topics.into_iter().map(|topic| (topic, self.create_topics)).collect()
-    }
-}
-
-impl Shared {
-    fn cursors(&self) -> MutexGuard<'_, Cursors> {
-        // No step leaves the cursors half changed.
-        self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.close();
     }
 }

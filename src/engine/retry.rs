@@ -150,6 +150,7 @@ impl Way {
             | ErrorKind::InvalidInput
             | ErrorKind::Records
             | ErrorKind::LogTruncation { .. }
+            | ErrorKind::Wakeup
             | ErrorKind::RecordTooLarge { .. }
             | ErrorKind::Serialization
             | ErrorKind::Deserialization

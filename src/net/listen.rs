@@ -34,7 +34,7 @@ impl Listen {
     /// `Connect` when the address cannot be listened on: not this machine's, or taken.
     pub async fn tcp(address: impl ToSocketAddrs + fmt::Debug, tls: Option<TlsServer>) -> Result<Self> {
         let attempt = format!("listen on {address:?}");
-        let failed = |error: io::Error| Error::new(ErrorKind::Connect, attempt.clone()).source(error);
+        let failed = |error: io::Error| Error::new(ErrorKind::Connect, attempt.clone()).with_source(error);
         let listener = TcpListener::bind(&address).await.map_err(failed)?;
         Ok(Self { socket: Socket::Tcp(listener), tls })
     }

@@ -125,7 +125,7 @@ impl Pool {
         let late = || {
             let error = Error::new(ErrorKind::Timeout, "wait for a connection").broker(peer);
             let last = lock(&pace).last_error().cloned();
-            last.map_or(error.clone(), |last| error.source(last))
+            last.map_or(error.clone(), |last| error.with_source(last))
         };
         let backed_off_until = lock(&pace).backed_off_until(task::now());
         if backed_off_until.is_some_and(|at| at > deadline) {

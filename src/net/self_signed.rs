@@ -96,7 +96,7 @@ impl fmt::Debug for Authority {
 fn params(common_name: &str, names: &[&str], key: &Key, validity: Validity) -> Result<CertificateParams> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).map_err(|error| {
-        Error::new(ErrorKind::InvalidInput, "put a name into a certificate").source(error)
+        Error::new(ErrorKind::InvalidInput, "put a name into a certificate").with_source(error)
     })?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
@@ -115,11 +115,11 @@ fn params(common_name: &str, names: &[&str], key: &Key, validity: Validity) -> R
 }
 
 fn unmade(error: rcgen::Error) -> Error {
-    Error::new(ErrorKind::Internal, "make a certificate").source(error)
+    Error::new(ErrorKind::Internal, "make a certificate").with_source(error)
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {
-    task::random().map_err(|error| Error::new(ErrorKind::Internal, "draw random bytes").source(error))
+    task::random().map_err(|error| Error::new(ErrorKind::Internal, "draw random bytes").with_source(error))
 }
 
 const SCALAR_BYTES: usize = 32;
@@ -157,7 +157,7 @@ impl Key {
         }
         let error = Error::new(ErrorKind::Internal, "make a P-256 key");
         Err(match refusal {
-            Some(refusal) => error.source(refusal),
+            Some(refusal) => error.with_source(refusal),
             None => error,
         })
     }

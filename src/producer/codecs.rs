@@ -34,7 +34,7 @@ impl Codecs {
             Codecs { default: of_config(config.compression), topics: topics.into_iter().map(own).collect() };
         for (codec, level) in codecs.topics.values().chain([&codecs.default]) {
             Compressor::new(*codec, *level)
-                .map_err(|error| Error::config("compression.type").source(error))?;
+                .map_err(|error| Error::config("compression.type").with_source(error))?;
         }
         Ok(codecs)
     }

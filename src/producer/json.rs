@@ -10,8 +10,10 @@ use std::fmt::{self, Display};
 pub(super) fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
     let attempt = "write a value as JSON";
     // serde_json writes NaN and infinities as null, which would be a silent loss.
-    value.serialize(Finite).map_err(|error| Error::new(ErrorKind::Serialization, attempt).source(error))?;
-    let fail = |error: serde_json::Error| Error::new(ErrorKind::Serialization, attempt).source(error);
+    value
+        .serialize(Finite)
+        .map_err(|error| Error::new(ErrorKind::Serialization, attempt).with_source(error))?;
+    let fail = |error: serde_json::Error| Error::new(ErrorKind::Serialization, attempt).with_source(error);
     let mut tree = serde_json::to_value(value).map_err(fail)?;
     tree.sort_all_objects();
     serde_json::to_vec(&tree).map(Bytes::from).map_err(fail)

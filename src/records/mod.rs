@@ -49,5 +49,5 @@ pub use compress::{Compression, CompressionError, Compressor, DEFAULT_DECOMPRESS
 pub use control::{ControlFlaw, ControlRecord, ControlType};
 pub use error::{Fault, Position, RecordFlaw, RecordsError};
 pub use header::{Attributes, BatchHeader, HEADER_LEN, TimestampType};
-pub use record::{Header, Headers, OwnedHeader, OwnedRecord, RecordView, Records};
+pub use record::{Header, Headers, OwnedHeader, OwnedRecord, OwnedRecords, RecordView, Records};
 pub use seal::{ClosedBatch, SealedBatch, Stamp};

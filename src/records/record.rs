@@ -204,6 +204,36 @@ impl fmt::Debug for Records<'_> {
 impl ExactSizeIterator for Records<'_> {}
 impl FusedIterator for Records<'_> {}
 
+/// The records of a batch one by one, each on its own: see [`RecordView::to_owned`].
+#[derive(Debug, Clone)]
+pub struct OwnedRecords {
+    batch: Batch,
+    /// Bytes and records that are still to come.
+    rest: usize,
+    left: usize,
+}
+
+impl OwnedRecords {
+    /// The records of a batch.
+    #[must_use]
+    pub fn of(batch: Batch) -> Self {
+        let Records { rest, left, .. } = batch.records();
+        let rest = rest.len();
+        Self { batch, rest, left }
+    }
+
+    /// The next record that has this offset or a larger one.
+    pub fn next_from(&mut self, offset: i64) -> Option<OwnedRecord> {
+        let mut records = self.batch.records();
+        let read = records.rest.len().saturating_sub(self.rest);
+        records.rest = records.rest.get(read..).unwrap_or_default();
+        records.left = self.left;
+        let found = records.find(|record| record.offset() >= offset);
+        (self.rest, self.left) = (records.rest.len(), records.left);
+        Some(found?.to_owned())
+    }
+}
+
 /// The headers of a record, in their order.
 #[derive(Clone)]
 pub struct Headers<'a> {

@@ -115,7 +115,7 @@ impl Dial for Gullible {
     fn dial<'a>(&'a self, endpoint: &'a Endpoint, deadline: Instant) -> BoxFuture<'a, Result<Connected>> {
         Box::pin(async move {
             let mut connected = self.0.dial(endpoint, deadline).await?;
-            let broken = |error: io::Error| Error::new(ErrorKind::Disconnected, "log in").source(error);
+            let broken = |error: io::Error| Error::new(ErrorKind::Disconnected, "log in").with_source(error);
             log_in(&mut connected.stream).await.map_err(broken)?;
             Ok(connected)
         })

@@ -23,7 +23,10 @@ const TABLE: &[(&str, &[&str])] = &[
         "producer",
         &["cluster", "engine", "records", "messages", "wire", "config", "error", "histogram", "task"],
     ),
-    ("consumer", &["cluster", "engine", "records", "messages", "wire", "config", "error", "task"]),
+    (
+        "consumer",
+        &["cluster", "engine", "records", "messages", "wire", "config", "error", "histogram", "task"],
+    ),
     ("admin", &["cluster", "engine", "records", "messages", "wire", "config", "error", "task"]),
     // The embedded broker is a peer of the client, not a user of it.
     (
@@ -49,7 +52,10 @@ const TABLE: &[(&str, &[&str])] = &[
 const TESTS: &[&str] = &["task"];
 
 /// What tests of one layer may name on top of that: those that reach deeper than `tests/` can, and play against a broker.
-const PLAYS: &[(&str, &[&str])] = &[("producer", &["client", "broker", "net::mem"])];
+const PLAYS: &[(&str, &[&str])] = &[
+    ("producer", &["client", "broker", "net::mem"]),
+    ("consumer", &["client", "producer", "broker", "net::mem", "net::scripted"]),
+];
 
 /// Modules outside semver: the tool is a user, and does without.
 const HIDDEN: &[&str] = &["wire", "messages", "records", "engine", "net"];

@@ -343,7 +343,7 @@ impl From<Refused> for Error {
                 ErrorKind::InvalidInput,
                 format!("{ATTEMPT}: it takes {size} bytes and buffer.memory is {limit}"),
             ),
-            Refused::Build(error) => Error::new(ErrorKind::InvalidInput, ATTEMPT).source(error),
+            Refused::Build(error) => Error::new(ErrorKind::InvalidInput, ATTEMPT).with_source(error),
         }
     }
 }

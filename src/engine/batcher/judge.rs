@@ -51,7 +51,7 @@ impl<C: Divide> Batcher<C> {
             Error::broker_code(code, ATTEMPT).topic(item.topic.as_str()).partition(item.partition);
         error = error.sent(if may_be_written(code) { Sent::Maybe } else { Sent::Never });
         if let Some(text) = answer.error_message.as_ref().filter(|text| !text.is_empty()) {
-            error = error.source(Said(text.detach()));
+            error = error.with_source(Said(text.detach()));
         }
         match code {
             ErrorCode::MESSAGE_TOO_LARGE if batch.records > 1 && !batch.is_expired(&self.limits, now) => {
@@ -187,7 +187,7 @@ impl Rejection {
         for refused in answer.record_errors.iter().filter(|refused| (0..count).contains(&refused.batch_index))
         {
             let error = match refused.batch_index_error_message.clone() {
-                Some(text) => own.clone().source(Said(text.detach())),
+                Some(text) => own.clone().with_source(Said(text.detach())),
                 None => own.clone(),
             };
             self.records.push((refused.batch_index, error));
@@ -208,7 +208,7 @@ pub(super) fn too_late(cause: Error) -> Error {
     if let Some(partition) = cause.partition_index() {
         error = error.partition(partition);
     }
-    error.source(cause)
+    error.with_source(cause)
 }
 
 /// Whether a batch may be in the log although the broker answered with this code. Only for codes that are found before

@@ -130,7 +130,7 @@ impl Handshake {
         };
         let name = mechanism.name();
         let step = mechanism.step(input).map_err(|error| {
-            Error::new(ErrorKind::Authentication, format!("authenticate with {name}")).source(error)
+            Error::new(ErrorKind::Authentication, format!("authenticate with {name}")).with_source(error)
         })?;
         match step {
             Step::Send(bytes) => {
@@ -224,7 +224,7 @@ impl Handshake {
             let mut error = Error::new(ErrorKind::Authentication, attempt.trim_end().to_owned())
                 .hint("check sasl.username and sasl.password, or the token");
             if let Some(refusal) = self.mechanism.as_ref().and_then(|mechanism| mechanism.refusal()) {
-                error = error.source(refusal);
+                error = error.with_source(refusal);
             }
             return Err(error);
         }

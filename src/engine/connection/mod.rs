@@ -228,7 +228,7 @@ impl Connection {
             match self.framer.next_frame() {
                 Ok(Some(frame)) => self.frame(frame, now),
                 Ok(None) => break,
-                Err(error) => self.close(Error::new(ErrorKind::Protocol, "read a frame").source(error)),
+                Err(error) => self.close(Error::new(ErrorKind::Protocol, "read a frame").with_source(error)),
             }
         }
         self.pump(now);
@@ -371,7 +371,9 @@ impl Connection {
         let theirs = match (&self.stage, error.kind()) {
             (Stage::Renewing { .. }, ErrorKind::Authentication) => {
                 let attempt = "use a connection whose session could not be renewed";
-                Error::new(ErrorKind::Disconnected, attempt).broker(&self.options.peer).source(error.clone())
+                Error::new(ErrorKind::Disconnected, attempt)
+                    .broker(&self.options.peer)
+                    .with_source(error.clone())
             }
             _ => error.clone(),
         };

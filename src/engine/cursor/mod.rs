@@ -46,7 +46,8 @@ use super::TopicPartition;
 use super::retry::Policy;
 use crate::error::{Error, ErrorKind};
 use crate::messages::list_offsets::{EARLIEST, LATEST};
-use crate::messages::{BrokerId, LeaderEpoch};
+use crate::messages::{BrokerId, FetchRequest, LeaderEpoch};
+use crate::records::Batch;
 use crate::wire::Text;
 use queued::QueuedSet;
 use std::collections::{BTreeMap, VecDeque};
@@ -142,6 +143,9 @@ pub struct Cursors {
 #[derive(Debug)]
 struct Cursor {
     generation: u64,
+    /// The generation in which the application, or a truncated log, said where to go on: what was handed over before is
+    /// not to be read on.
+    era: u64,
     place: Place,
     paused: bool,
     /// It has a reader of its own.
@@ -157,6 +161,8 @@ struct Cursor {
     /// Nothing is fetched: a batch is queued that will be refused, or a truncation waits to be heard of.
     blocked: bool,
     queue: VecDeque<QueuedSet>,
+    /// What was put back of a batch: the records from this offset on.
+    rest: Option<(Batch, i64)>,
     high_watermark: Option<i64>,
     last_stable_offset: Option<i64>,
     log_start_offset: Option<i64>,
@@ -198,6 +204,7 @@ impl Cursor {
         };
         Cursor {
             generation,
+            era: generation,
             place,
             paused: false,
             split: false,
@@ -207,6 +214,7 @@ impl Cursor {
             replica: None,
             blocked: false,
             queue: VecDeque::new(),
+            rest: None,
             high_watermark: None,
             last_stable_offset: None,
             log_start_offset: None,
@@ -310,10 +318,18 @@ impl Cursors {
     /// # Errors
     /// When it is not assigned.
     pub fn lag(&self, partition: &TopicPartition) -> Result<Option<i64>, Error> {
+        let Some(position) = self.position(partition)? else { return Ok(None) };
+        Ok(self.end(partition)?.map(|end| end.saturating_sub(position).max(0)))
+    }
+
+    /// The end of what may be read, as the last answer told it: the last stable offset when reading committed records only,
+    /// else the high watermark.
+    ///
+    /// # Errors
+    /// When it is not assigned.
+    pub fn end(&self, partition: &TopicPartition) -> Result<Option<i64>, Error> {
         let cursor = self.cursor(partition)?;
-        let end = if self.limits.read_committed { cursor.last_stable_offset } else { cursor.high_watermark };
-        let Place::At(position) = cursor.place else { return Ok(None) };
-        Ok(end.map(|end| end.saturating_sub(position).max(0)))
+        Ok(if self.limits.read_committed { cursor.last_stable_offset } else { cursor.high_watermark })
     }
 
     /// When something is to be planned that now has to wait, if nothing else happens before.
@@ -339,8 +355,18 @@ impl Cursors {
         cursor.generation = generation;
         cursor.blocked = false;
         cursor.queue.clear();
+        cursor.rest = None;
         self.turns.retain(|turn| turn != partition);
         self.forget_error(partition);
+    }
+
+    /// Forgets everything; what to tell each broker that remembers what was read from it (KIP-227).
+    pub fn end_sessions(&mut self) -> Vec<(BrokerId, FetchRequest)> {
+        self.partitions.clear();
+        self.turns.clear();
+        self.errors.clear();
+        let sessions = std::mem::take(&mut self.sessions).into_iter();
+        sessions.filter_map(|(broker, session)| Some((broker, session.goodbye()?))).collect()
     }
 
     /// Drops what is queued of a partition and fetches it again from its position, when its turn comes.

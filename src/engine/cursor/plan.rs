@@ -209,7 +209,7 @@ impl Cursors {
         self.tell_hopeless(hopeless, now);
         let brokers = by_broker.len().saturating_add(busy_too.len());
         // When room is scarce each broker gets its turn.
-        let mut behind = by_broker.split_off(&self.next_broker);
+        let behind = by_broker.split_off(&self.next_broker);
         let in_turn = behind.into_iter().chain(by_broker);
         let mut plans = Vec::new();
         for (broker, partitions) in in_turn {

@@ -39,6 +39,8 @@ pub struct FetchedBatch {
     pub batch: Batch,
     /// Records below this offset were handed out before, or never asked for.
     pub from: i64,
+    /// The cursor's when it was taken.
+    pub(super) era: u64,
 }
 
 impl QueuedSet {
@@ -120,13 +122,38 @@ impl Cursors {
         now: Instant,
     ) -> Option<Result<FetchedBatch, Error>> {
         let cursor = self.partitions.get_mut(partition)?;
+        let era = cursor.era;
         match cursor.take_batch()? {
-            Ok((batch, from)) => Some(Ok(FetchedBatch { partition: partition.clone(), batch, from })),
+            Ok((batch, from)) => Some(Ok(FetchedBatch { partition: partition.clone(), batch, from, era })),
             Err(error) => {
                 self.refuse(partition, now);
                 Some(Err(error.topic(partition.topic.as_str()).partition(partition.partition)))
             }
         }
+    }
+
+    /// Takes back a batch of which not everything was handed out: it comes again, from `from` on, before everything else of
+    /// its partition. Nothing happens when the partition was moved or taken away meanwhile.
+    pub fn put_back(&mut self, rest: FetchedBatch) {
+        let Some(cursor) = self.partitions.get_mut(&rest.partition) else { return };
+        let is_over = rest.from >= rest.batch.next_offset();
+        if cursor.era != rest.era || is_over || !matches!(cursor.place, Place::At(_)) {
+            return;
+        }
+        cursor.place = Place::At(rest.from);
+        cursor.rest = Some((rest.batch, rest.from));
+        if cursor.split {
+            self.news.push(rest.partition);
+        } else if !self.turns.contains(&rest.partition) {
+            self.turns.push_front(rest.partition);
+        }
+    }
+
+    /// Whether what was taken may still be handed out; `None` when the partition was moved or taken away meanwhile, and
+    /// false while it is paused.
+    pub fn may_go_on(&self, taken: &FetchedBatch) -> Option<bool> {
+        let cursor = self.partitions.get(&taken.partition)?;
+        (cursor.era == taken.era).then_some(!cursor.paused)
     }
 
     /// The first error that waits of the partitions that are meant.
@@ -160,6 +187,11 @@ impl Cursor {
     /// The next batch that the application sees, with the offset to begin at.
     fn take_batch(&mut self) -> Option<Taken> {
         let Place::At(mut position) = self.place else { return None };
+        if let Some((batch, from)) = self.rest.take() {
+            self.place = Place::At(batch.next_offset());
+            self.position_epoch = LeaderEpoch(batch.leader_epoch());
+            return Some(Ok((batch, from)));
+        }
         while let Some(set) = self.queue.front_mut() {
             match set.batches.next() {
                 None => {
@@ -183,7 +215,7 @@ impl Cursor {
                             }
                             None => STAYS.to_owned(),
                         })
-                        .source(error);
+                        .with_source(error);
                     return Some(Err(refused));
                 }
                 Some(Ok(batch)) => {

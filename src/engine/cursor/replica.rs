@@ -36,6 +36,11 @@ impl Cursor {
 }
 
 impl Cursors {
+    /// The replica that the leader of a partition has named, if it has.
+    pub fn preferred_replica(&self, partition: &TopicPartition) -> Option<BrokerId> {
+        self.partitions.get(partition)?.replica.map(|(replica, _)| replica)
+    }
+
     /// The leader says who is nearer.
     pub(super) fn prefer(&mut self, planned: &Planned, replica: BrokerId, now: Instant) {
         let until = now.checked_add(self.limits.replica_max_age).unwrap_or(now);

@@ -7,6 +7,7 @@
 
 use super::queued::QueuedSet;
 use super::{Cursor, Cursors};
+use crate::engine::TopicPartition;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -43,6 +44,17 @@ impl Cursors {
     /// Bytes of answers that are queued for the application, or kept by what is.
     pub fn queued_bytes(&self) -> usize {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of a partition's records that wait for the application.
+    pub fn queued_bytes_of(&self, partition: &TopicPartition) -> usize {
+        let queue = self.partitions.get(partition).map(|cursor| &cursor.queue);
+        queue.into_iter().flatten().map(QueuedSet::bytes_left).sum()
+    }
+
+    /// Whether the last plan left brokers out because there was no room.
+    pub fn is_full(&self) -> bool {
+        self.starved
     }
 
     /// How many bytes the next request may ask for where so many brokers are read from; `None` while that would be too

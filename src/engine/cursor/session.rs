@@ -6,9 +6,12 @@
 
 use super::plan::Planned;
 use crate::engine::TopicPartition;
-use crate::messages::{ErrorCode, FetchPartitionResponse, FetchResponse, LeaderEpoch};
+use crate::messages::{ErrorCode, FetchPartitionResponse, FetchRequest, FetchResponse, LeaderEpoch};
 use crate::wire::Uuid;
 use std::collections::BTreeMap;
+
+/// The epoch of a session's last request.
+const FINAL: i32 = -1;
 
 /// A session with one broker.
 #[derive(Debug, Default)]
@@ -112,6 +115,15 @@ impl Session {
         }
         let news = partitions.iter().filter(|planned| planned.is_news);
         self.known.extend(news.map(|planned| (planned.partition.clone(), planned.asked)));
+    }
+
+    /// The request that ends the session, if there is one: brokers keep only so many.
+    pub(super) fn goodbye(&self) -> Option<FetchRequest> {
+        (self.id != 0).then(|| FetchRequest {
+            session_id: self.id,
+            session_epoch: FINAL,
+            ..Default::default()
+        })
     }
 
     /// The request has failed: what the broker remembers is not known. Whether only the session was wrong, so that the

@@ -24,7 +24,7 @@ impl Cursors {
     pub fn join(&mut self, partition: &TopicPartition) {
         let Some(cursor) = self.partitions.get_mut(partition) else { return };
         cursor.split = false;
-        if !cursor.queue.is_empty() && !self.turns.contains(partition) {
+        if (cursor.rest.is_some() || !cursor.queue.is_empty()) && !self.turns.contains(partition) {
             self.turns.push_back(partition.clone());
         }
         self.unplanned = true;

@@ -62,6 +62,7 @@ impl Cursors {
         self.discard(partition);
         self.tell(partition, error);
         if let Some(cursor) = self.partitions.get_mut(partition) {
+            cursor.era = cursor.generation;
             cursor.place = if is_lost_on_truncation { Place::Lost } else { Place::At(told.end_offset) };
             (cursor.fetch_at, cursor.position_epoch) = (told.end_offset, told.epoch);
             cursor.fetch_epoch = told.epoch;

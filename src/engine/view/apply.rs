@@ -127,8 +127,8 @@ impl View {
     /// changed then. Asking another broker, or again after a pause, can help.
     pub fn apply(&mut self, answer: MetadataResponse, asked: Asked) -> Result<Changes, Error> {
         answer.error_code.ok().map_err(|code| Error::broker_code(code, ATTEMPT))?;
-        let brokers =
-            check(&answer).map_err(|nonsense| Error::new(ErrorKind::Protocol, ATTEMPT).source(nonsense))?;
+        let brokers = check(&answer)
+            .map_err(|nonsense| Error::new(ErrorKind::Protocol, ATTEMPT).with_source(nonsense))?;
 
         let mut changes = Changes::default();
         let inner = Arc::make_mut(&mut self.0);

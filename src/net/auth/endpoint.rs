@@ -104,7 +104,7 @@ impl Endpoint {
         let failed = |error: Error| {
             let outer = Error::new(error.kind(), self.attempt());
             let is_tls = error.kind() == ErrorKind::Tls;
-            let outer = outer.source(error);
+            let outer = outer.with_source(error);
             if is_tls { outer.hint("the endpoint's authority goes into https.ca.location") } else { outer }
         };
         let deadline = task::after(task::now(), self.connect_timeout);
@@ -117,7 +117,7 @@ impl Endpoint {
 
     async fn post(&self, mut stream: Box<dyn Stream>, deadline: Instant) -> Result<Answer> {
         let exchange = async {
-            let lost = |error| Error::new(ErrorKind::Disconnected, "ask the endpoint").source(error);
+            let lost = |error| Error::new(ErrorKind::Disconnected, "ask the endpoint").with_source(error);
             let request = http::post_form(&self.url, &self.authorization, &self.form);
             stream.write_all(&request).await.map_err(lost)?;
             stream.flush().await.map_err(lost)?;
@@ -126,7 +126,7 @@ impl Endpoint {
             loop {
                 let read = stream.read(piece.as_mut_slice()).await.map_err(lost)?;
                 let malformed =
-                    |error| Error::new(ErrorKind::Protocol, "read the endpoint's answer").source(error);
+                    |error| Error::new(ErrorKind::Protocol, "read the endpoint's answer").with_source(error);
                 if read == 0 {
                     return reader.ended().map_err(malformed);
                 }
@@ -146,7 +146,7 @@ impl Endpoint {
     }
 
     fn refusal(&self, kind: ErrorKind, why: impl Into<String>) -> Error {
-        Error::new(kind, self.attempt()).source(Said(why.into()))
+        Error::new(kind, self.attempt()).with_source(Said(why.into()))
     }
 
     /// What an answer says of the error (RFC 6749, section 5.2).

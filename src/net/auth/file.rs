@@ -38,8 +38,8 @@ impl TokenFile {
         let read = task::blocking(move || read(&path)).await;
         let read = read.ok_or_else(|| Error::new(ErrorKind::Closed, attempt()))?;
         // It may be about to be written.
-        let text = read.map_err(|error| Error::new(ErrorKind::Connect, attempt()).source(error))?;
-        let refused = |error| Error::new(ErrorKind::Authentication, attempt()).source(error);
+        let text = read.map_err(|error| Error::new(ErrorKind::Connect, attempt()).with_source(error))?;
+        let refused = |error| Error::new(ErrorKind::Authentication, attempt()).with_source(error);
         with_lifetime(text.trim()).map_err(refused)
     }
 }

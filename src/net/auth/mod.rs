@@ -83,7 +83,8 @@ impl Auth {
             }
         }
         // What the mechanism cannot carry is told now, and the old ones stay.
-        new.mechanism([0; 24]).map_err(|error| Error::new(ErrorKind::InvalidInput, attempt).source(error))?;
+        new.mechanism([0; 24])
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, attempt).with_source(error))?;
         *credentials = new;
         Ok(())
     }
@@ -105,11 +106,12 @@ impl Auth {
         let Some(credentials) = &self.credentials else {
             return Err(Error::new(ErrorKind::Internal, attempt));
         };
-        let nonce = task::random().map_err(|error| Error::new(ErrorKind::Internal, attempt).source(error))?;
+        let nonce =
+            task::random().map_err(|error| Error::new(ErrorKind::Internal, attempt).with_source(error))?;
         let credentials = credentials.read().unwrap_or_else(PoisonError::into_inner);
         credentials
             .mechanism(nonce)
-            .map_err(|error| Error::new(ErrorKind::Authentication, attempt).source(error))
+            .map_err(|error| Error::new(ErrorKind::Authentication, attempt).with_source(error))
     }
 
     /// A token: the last one while it is good, else a new one.

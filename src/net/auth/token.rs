@@ -56,7 +56,7 @@ impl Token {
 }
 
 fn invalid(error: SaslError) -> Error {
-    Error::new(ErrorKind::InvalidInput, "make an OAUTHBEARER token").source(error)
+    Error::new(ErrorKind::InvalidInput, "make an OAUTHBEARER token").with_source(error)
 }
 
 /// Gives tokens for SASL/OAUTHBEARER.

@@ -148,7 +148,7 @@ impl Round {
                     }
                     _ => "get an OAUTHBEARER token",
                 };
-                Some(Err(Error::new(failure.error.kind(), attempt).source(failure.error.clone())))
+                Some(Err(Error::new(failure.error.kind(), attempt).with_source(failure.error.clone())))
             }
             (None, Some(last)) if is_new => Some(Ok(last.bearer.clone())),
             _ => None,

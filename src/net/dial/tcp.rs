@@ -69,7 +69,8 @@ impl TcpDial {
         else {
             return Err(Error::new(ErrorKind::Timeout, "resolve the host name").broker(endpoint));
         };
-        let mut addresses = found.map_err(|error| failed().source(error).hint("check the host's name"))?;
+        let mut addresses =
+            found.map_err(|error| failed().with_source(error).hint("check the host's name"))?;
         let resolved = addresses.len();
         addresses.retain(|address| is_of(address, self.options.family));
         addresses.sort_unstable();
@@ -110,7 +111,7 @@ fn no_connection(endpoint: &Endpoint, attempts: Attempts) -> Error {
     } else {
         (ErrorKind::Connect, "is the broker reachable from here?")
     };
-    Error::new(kind, "connect").broker(endpoint).source(attempts).hint(hint)
+    Error::new(kind, "connect").broker(endpoint).with_source(attempts).hint(hint)
 }
 
 async fn connect(address: SocketAddr, options: SocketOptions) -> io::Result<TcpStream> {

@@ -175,9 +175,9 @@ impl Shared {
         let by_us = error.kind() == ErrorKind::Closed;
         let error = match by_us {
             // Nobody closed the client: the same request on another connection may do.
-            true => {
-                Error::new(ErrorKind::Disconnected, "use an idle connection").broker(&self.peer).source(error)
-            }
+            true => Error::new(ErrorKind::Disconnected, "use an idle connection")
+                .broker(&self.peer)
+                .with_source(error),
             false => error,
         };
         let proven_for = proven.then(|| at.saturating_duration_since(self.since));
@@ -464,7 +464,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Driver<S> {
     fn lost(&mut self, attempt: &'static str, error: std::io::Error) {
         // What TLS had against the peer, or the peer against us, is in words already.
         let told = error.downcast::<Error>();
-        let error = told.unwrap_or_else(|error| Error::new(ErrorKind::Disconnected, attempt).source(error));
+        let error =
+            told.unwrap_or_else(|error| Error::new(ErrorKind::Disconnected, attempt).with_source(error));
         self.connection.close(error);
     }
 

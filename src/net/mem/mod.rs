@@ -103,7 +103,7 @@ impl MemNet {
         let Some(port) = port else {
             return Err(Error::new(ErrorKind::Connect, "listen")
                 .broker(host)
-                .source(io::Error::from(io::ErrorKind::AddrInUse)));
+                .with_source(io::Error::from(io::ErrorKind::AddrInUse)));
         };
         let (sender, receiver) = mpsc::channel(BACKLOG);
         state.link(host, port).backlog = Some(sender);
@@ -220,7 +220,7 @@ impl Dial for MemDial {
             let (stream, peer) = task::until(deadline, self.0.connect(endpoint))
                 .await
                 .ok_or_else(|| failed(ErrorKind::Timeout))?
-                .map_err(|error| failed(ErrorKind::Connect).source(error))?;
+                .map_err(|error| failed(ErrorKind::Connect).with_source(error))?;
             let stream = endpoint.security.secure(stream, endpoint, deadline).await?;
             Ok(Connected { stream, peer })
         })

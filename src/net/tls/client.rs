@@ -81,7 +81,7 @@ impl TlsClient {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             Error::new(ErrorKind::Tls, "TLS handshake")
                 .broker(endpoint)
-                .source(error)
+                .with_source(error)
                 .hint("a certificate can be for a DNS name or an IP address only")
         })?;
         let handshake = async {
@@ -188,7 +188,7 @@ impl Settings {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&versions(&self.ssl.enabled_protocols)?)
             .map_err(|error| {
-                Error::config("ssl.enabled.protocols and ssl.cipher.suites leave nothing").source(error)
+                Error::config("ssl.enabled.protocols and ssl.cipher.suites leave nothing").with_source(error)
             })?
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(material)?);
@@ -204,7 +204,7 @@ impl Settings {
                         "{} and {} cannot be used together",
                         certificate.origin, key.origin
                     ))
-                    .source(error)
+                    .with_source(error)
                     .hint("is the key the certificate's own, and the certificate the file's first?")
                 })?,
             _ => {
@@ -230,7 +230,7 @@ impl Settings {
         };
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
             .build()
-            .map_err(|error| Error::config("no certificate to trust can be used").source(error))?;
+            .map_err(|error| Error::config("no certificate to trust can be used").with_source(error))?;
         if self.ssl.dangerous_skip_hostname_verification {
             return Ok(Arc::new(AnyHostName(verifier)));
         }
@@ -258,7 +258,7 @@ fn given_roots(ca: &pem::Text) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in ca.certificates()? {
         roots.add(certificate).map_err(|error| {
-            Error::config(format!("{} holds a malformed certificate", ca.origin)).source(error)
+            Error::config(format!("{} holds a malformed certificate", ca.origin)).with_source(error)
         })?;
     }
     Ok(roots)
@@ -289,7 +289,7 @@ fn no_system_roots(errors: Vec<rustls_native_certs::Error>) -> Error {
          ssl.ca.location, or build ottla with its feature `webpki-roots`",
     );
     match errors.into_iter().next() {
-        Some(cause) => error.source(cause),
+        Some(cause) => error.with_source(cause),
         None => error,
     }
 }

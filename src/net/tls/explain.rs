@@ -57,12 +57,12 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 fn failed(endpoint: &Endpoint, what: impl Into<String>, hint: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Tls, ATTEMPT).broker(endpoint).source(Failure(what.into())).hint(hint.into())
+    Error::new(ErrorKind::Tls, ATTEMPT).broker(endpoint).with_source(Failure(what.into())).hint(hint.into())
 }
 
 /// The connection ended. A broker that restarts does that too: worth a retry, unlike the rest here.
 fn cut_off(endpoint: &Endpoint, error: io::Error, said: &[u8]) -> Error {
-    let cut = Error::new(ErrorKind::Disconnected, ATTEMPT).broker(endpoint).source(error);
+    let cut = Error::new(ErrorKind::Disconnected, ATTEMPT).broker(endpoint).with_source(error);
     if said.is_empty() {
         return cut.hint(
             "the peer closed without answering TLS: is this a plaintext port? Use the port of the broker's SSL or \
@@ -99,7 +99,7 @@ fn classify(endpoint: &Endpoint, shown: bool, error: &rustls::Error) -> Error {
         ),
         rustls::Error::AlertReceived(alert) => alert_received(endpoint, shown, *alert),
         rustls::Error::PeerIncompatible(why) => incompatible(endpoint, why),
-        other => Error::new(ErrorKind::Tls, ATTEMPT).broker(endpoint).source(other.clone()),
+        other => Error::new(ErrorKind::Tls, ATTEMPT).broker(endpoint).with_source(other.clone()),
     }
 }
 
@@ -144,7 +144,7 @@ fn certificate(endpoint: &Endpoint, error: &CertificateError) -> Error {
         CertificateError::Other(other) => other_certificate(endpoint, other),
         error => Error::new(ErrorKind::Tls, ATTEMPT)
             .broker(endpoint)
-            .source(Failure(format!("the broker's certificate cannot be used: {error}"))),
+            .with_source(Failure(format!("the broker's certificate cannot be used: {error}"))),
     }
 }
 

@@ -36,7 +36,7 @@ impl Text {
             Pem::File(path) => {
                 let origin = format!("{setting} ({})", path.display());
                 let bytes = read_path(path)
-                    .map_err(|error| Error::config(format!("{origin} cannot be read")).source(error))?;
+                    .map_err(|error| Error::config(format!("{origin} cannot be read")).with_source(error))?;
                 Ok(Self { origin, bytes })
             }
         }
@@ -46,7 +46,7 @@ impl Text {
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
         let found: Vec<_> = CertificateDer::pem_slice_iter(&self.bytes)
             .collect::<Result<_, _>>()
-            .map_err(|error| self.malformed("holds malformed PEM").source(error))?;
+            .map_err(|error| self.malformed("holds malformed PEM").with_source(error))?;
         if found.is_empty() {
             return Err(self.malformed("holds no certificate (no line BEGIN CERTIFICATE)"));
         }
@@ -67,7 +67,7 @@ impl Text {
         }
         PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
             rustls::pki_types::pem::Error::NoItemsFound => self.malformed("holds no private key"),
-            error => self.malformed("holds malformed PEM").source(error),
+            error => self.malformed("holds malformed PEM").with_source(error),
         })
     }
 

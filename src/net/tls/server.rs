@@ -27,7 +27,7 @@ impl TlsServer {
     pub fn new(certificate: &Pem, key: &Pem, client_ca: Option<&Pem>) -> Result<Self> {
         let provider = provider::provider()?;
         let unusable = |error: rustls::Error| {
-            Error::config("the broker's certificate and key cannot be used together").source(error)
+            Error::config("the broker's certificate and key cannot be used together").with_source(error)
         };
         let certificate = pem::Text::read("the broker's certificate", certificate)?.certificates()?;
         let key = pem::Text::read("the broker's key", key)?.private_key(None)?;
@@ -41,11 +41,11 @@ impl TlsServer {
                 let malformed = || Error::config(format!("{} holds a malformed certificate", ca.origin));
                 let mut roots = RootCertStore::empty();
                 for certificate in ca.certificates()? {
-                    roots.add(certificate).map_err(|error| malformed().source(error))?;
+                    roots.add(certificate).map_err(|error| malformed().with_source(error))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                     .build()
-                    .map_err(|error| malformed().source(error))?;
+                    .map_err(|error| malformed().with_source(error))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
@@ -64,7 +64,7 @@ impl TlsServer {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0));
         match task::until(deadline, acceptor.accept(stream)).await {
             Some(Ok(stream)) => Ok(Box::new(stream)),
-            Some(Err(error)) => Err(Error::new(ErrorKind::Tls, attempt()).source(error)),
+            Some(Err(error)) => Err(Error::new(ErrorKind::Tls, attempt()).with_source(error)),
             None => Err(Error::new(ErrorKind::Timeout, attempt())),
         }
     }

@@ -148,7 +148,7 @@ fn what_is_fetched_of_a_split_partition_is_for_its_reader_alone() {
 #[test]
 fn a_reader_that_does_not_read_keeps_nobody_else_from_theirs() {
     let mut bench = many(4);
-    (0..4).for_each(|index| drop(bench.cursors.split(&orders(index)).unwrap()));
+    (0..4).for_each(|index| assert!(bench.cursors.split(&orders(index)).unwrap()));
     let mut read = 0;
     for _ in 0..3_000 {
         bench.serve();
@@ -175,7 +175,7 @@ fn the_reader_of_a_split_partition_hears_what_is_wrong_with_it() {
 fn why_a_partition_is_not_asked_for_is_told() {
     let mut bench = Bench::with(limits());
     let none = BTreeSet::new();
-    let mut why = |bench: &mut Bench, busy: &BTreeSet<BrokerId>| {
+    let why = |bench: &mut Bench, busy: &BTreeSet<BrokerId>| {
         bench.cursors.why_unasked(&orders(0), &bench.view, bench.now, busy).unwrap()
     };
     bench.cursors.assign(orders(0), Start::End);

@@ -120,7 +120,7 @@ impl World {
     /// Everything that is there is handed out, each record once, in order.
     fn read(&mut self) {
         while let Some(next) = self.bench.cursors.next_batch(self.bench.now) {
-            let FetchedBatch { partition, batch, from } = next.unwrap();
+            let FetchedBatch { partition, batch, from, .. } = next.unwrap();
             let expected = self.expected.get_mut(&partition.partition).unwrap();
             for record in batch.records().filter(|record| record.offset() >= from) {
                 assert_eq!(record.offset(), *expected, "of {partition}");
