@@ -3,6 +3,7 @@
 use crate::real::kafka::unique;
 use crate::real::process::{self, Finished, installed};
 use crate::tool::{Tool, shared, topic};
+use ottla::broker::{Cluster, TopicSpec};
 use std::process::Command;
 use std::time::Duration;
 
@@ -140,6 +141,25 @@ fn beside_kcat_on_a_real_kafka() {
             r#"{{"topic":"{topic}","partition":0,"offset":0,"tstype":"create","ts":1700000000001,"broker":1,"key":"k","payload":"v"}}"#
         )
     );
+}
+
+#[test]
+fn the_broker_is_the_one_that_leads_the_partition() {
+    if !installed("kcat") {
+        return crate::real::skip("kcat is not installed");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let cluster = runtime.block_on(Cluster::builder().start()).unwrap();
+    for leader in [2, 3] {
+        let topic = topic();
+        cluster.create_topic_as(&TopicSpec::new(topic.as_str()).placed([[leader]])).unwrap();
+        let bootstrap = cluster.bootstrap_servers();
+        let line = r#"{"ts":5,"key":"k","payload":"v"}"#;
+        Tool::bare().run(&format!("produce {topic} -b {bootstrap} -J"), line).success();
+        let printed = Beside { bootstrap, topic }.same(&["-J"]);
+        let printed = String::from_utf8(printed).unwrap();
+        assert!(printed.contains(&format!(r#","broker":{leader},"key":"k""#)), "{printed}");
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use crate::real::kafka::unique;
 use crate::real::process::{self, installed};
 use crate::tool::{Tool, shared, topic};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ottla::broker::StoredRecord;
+use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -49,6 +52,51 @@ fn what_consume_prints_is_sent_as_it_was() {
     let by_file = topic();
     tool.run(&format!("produce {by_file} -J {keep} lines"), "").success();
     assert_eq!(partition(&by_file, 1), partition(&from, 1), "the lines of a file are records without -l too");
+}
+
+#[test]
+fn whatever_the_bytes_are_they_are_printed_and_sent_as_they_were() {
+    let (tool, from, to) = (Tool::new(), topic(), topic());
+    let mut chance = fastrand::Rng::with_seed(6);
+    let records: Vec<Content> = (0..500).map(|time| any_content(&mut chance, time)).collect();
+    let lines: Vec<String> = records.iter().map(said).collect();
+    let options = "-J --keep partition,timestamp -p 0";
+    tool.run(&format!("produce {from} {}", options.replace("partition,", "")), lines.join("\n")).success();
+    assert_eq!(partition(&from, 0), records);
+    let printed = tool.run(&format!("consume {from} -e -J -q"), "").success().stdout;
+    tool.run(&format!("produce {to} {}", options.replace(" -p 0", "")), &printed).success();
+    assert_eq!(partition(&to, 0), records);
+}
+
+/// Null, empty, text that has to be escaped, or bytes that may be no text.
+fn any_bytes(chance: &mut fastrand::Rng) -> Option<Vec<u8>> {
+    let length = chance.usize(0..40);
+    match chance.u8(0..4) {
+        0 => None,
+        1 => Some(Vec::new()),
+        2 => Some((0..length).map(|_| chance.char('\0'..'\u{800}')).collect::<String>().into_bytes()),
+        _ => Some((0..length).map(|_| chance.u8(..)).collect()),
+    }
+}
+
+fn any_content(chance: &mut fastrand::Rng, time: i64) -> Content {
+    let headers = (0..chance.usize(0..4)).map(|_| {
+        let name: String = (0..chance.usize(0..5)).map(|_| chance.char('\0'..'\u{800}')).collect();
+        (name.into_bytes(), any_bytes(chance))
+    });
+    let headers = headers.collect();
+    (any_bytes(chance), any_bytes(chance), headers, time)
+}
+
+/// A record's line, with nothing said as text but the names of headers.
+fn said((key, value, headers, time): &Content) -> String {
+    let bytes =
+        |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| json!({"base64": STANDARD.encode(bytes)}));
+    let headers: Vec<Value> = headers
+        .iter()
+        .flat_map(|(name, value)| [json!(String::from_utf8_lossy(name)), json!(bytes(value))])
+        .collect();
+    json!({"key": bytes(key), "payload": bytes(value), "headers": headers, "ts": time}).to_string()
 }
 
 #[test]
