@@ -54,7 +54,7 @@ fn keys_headers_and_nulls_are_kcats() {
     for (offset, (record, (key, payload))) in records.iter().zip(expected).enumerate() {
         let whole = json!({
             "topic": topic, "partition": 2, "offset": offset, "tstype": "create", "ts": 1_700_000_000_000_i64,
-            "headers": headers, "key": key, "payload": payload,
+            "broker": 1, "headers": headers, "key": key, "payload": payload,
         });
         assert_eq!(*record, whole);
     }
