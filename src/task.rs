@@ -105,7 +105,7 @@ pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F:
 }
 
 /// Waits for whichever ends first, and takes it out. Never ready when there is none.
-async fn any<F: Future>(running: &mut Vec<Pin<Box<F>>>) -> F::Output {
+async fn any<F: Future + ?Sized>(running: &mut Vec<Pin<Box<F>>>) -> F::Output {
     poll_fn(|cx| {
         for index in 0..running.len() {
             let Some(attempt) = running.get_mut(index) else { break };
@@ -117,6 +117,37 @@ async fn any<F: Future>(running: &mut Vec<Pin<Box<F>>>) -> F::Output {
         Poll::Pending
     })
     .await
+}
+
+/// Futures that run side by side on the task that waits for them: none of them costs a task of its own, nor a way to
+/// another one when it ends. They are few, and each is looked at whenever one of them may go on.
+pub struct Together<'a, T>(Vec<Pin<Box<dyn Future<Output = T> + Send + 'a>>>);
+
+impl<'a, T> Together<'a, T> {
+    /// None yet.
+    #[expect(clippy::new_without_default, reason = "nobody asks for a default")]
+    pub const fn new() -> Together<'a, T> {
+        Together(Vec::new())
+    }
+
+    /// Adds one. It begins when [`next`](Self::next) is awaited.
+    pub fn push(&mut self, future: impl Future<Output = T> + Send + 'a) {
+        self.0.push(Box::pin(future));
+    }
+
+    /// What the next one gave that ends; never ready while there is none.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> T {
+        any(&mut self.0).await
+    }
+}
+
+impl<T> std::fmt::Debug for Together<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Together").field(&self.0.len()).finish()
+    }
 }
 
 /// `now` plus `wait`, or a day from now if that is past what the clock can say.

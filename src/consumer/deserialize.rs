@@ -54,6 +54,7 @@ where
 
 /// Values as text, which has to be UTF-8.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it is named to be made, and has nothing to say")]
 pub struct Utf8;
 
 impl Deserializer for Utf8 {
@@ -66,6 +67,7 @@ impl Deserializer for Utf8 {
 
 /// Values as they are.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it is named to be made, and has nothing to say")]
 pub struct Raw;
 
 impl Deserializer for Raw {

@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, OwnLane};
 use crate::engine::cursor::{Effects, FetchPlan, ResetPlan};
 use crate::error::Result;
 use crate::messages::{BrokerId, FetchRequest, FetchResponse, Lane, ListOffsetsResponse};
-use crate::task::{self, Tasks};
+use crate::task::{self, Together};
 use crate::wire::Span;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,26 +27,26 @@ impl Drop for Ending {
 
 pub(super) async fn run(shared: Arc<Shared>) {
     let _ending = Ending(Arc::clone(&shared));
-    let lane = Arc::new(shared.cluster.lane_of_ones_own(Lane::Fetch));
+    let lane = shared.cluster.lane_of_ones_own(Lane::Fetch);
     fetch_until_closed(&shared, &lane).await;
     let sessions = shared.with(|state| state.cursors.end_sessions());
     let goodbyes = sessions.iter().map(|(broker, goodbye)| say_goodbye(&shared, &lane, *broker, goodbye));
     task::join_all(goodbyes).await;
 }
 
-async fn fetch_until_closed(shared: &Arc<Shared>, lane: &Arc<OwnLane>) {
-    let mut tasks = Tasks::new();
+async fn fetch_until_closed(shared: &Shared, lane: &OwnLane) {
+    let mut requests = Together::new();
     let mut views = shared.cluster.views();
     let mut rng = task::rng();
     loop {
         views.mark_unchanged();
-        let Some(mut deadline) = start(shared, lane, &mut tasks) else { return };
+        let Some(deadline) = start(shared, lane, &mut requests) else { return };
         let now = task::now();
         // A day stands for "nothing is due": every other reason to go on wakes the task.
-        let deadline = deadline.take().unwrap_or_else(|| task::after(now, Duration::from_secs(86_400)));
+        let deadline = deadline.unwrap_or_else(|| task::after(now, Duration::from_secs(86_400)));
         tokio::select! {
             biased;
-            done = tasks.next() => finish(shared, done, &mut rng),
+            done = requests.next() => finish(shared, done, &mut rng),
             () = shared.plan.notified() => {}
             _ = views.changed() => {}
             () = task::sleep_until(deadline) => {}
@@ -56,7 +56,11 @@ async fn fetch_until_closed(shared: &Arc<Shared>, lane: &Arc<OwnLane>) {
 
 /// Asks what can be asked now. When there is something to be asked later, if nothing happens before; `None` once the
 /// consumer is closed.
-fn start(shared: &Arc<Shared>, lane: &Arc<OwnLane>, tasks: &mut Tasks<Done>) -> Option<Option<Instant>> {
+fn start<'a>(
+    shared: &'a Shared,
+    lane: &'a OwnLane,
+    requests: &mut Together<'a, Done>,
+) -> Option<Option<Instant>> {
     let view = shared.cluster.view();
     let now = task::now();
     let (resets, fetches, is_stale, deadline) = shared.with(|state| {
@@ -68,17 +72,15 @@ fn start(shared: &Arc<Shared>, lane: &Arc<OwnLane>, tasks: &mut Tasks<Done>) -> 
         Some((resets, fetches, lost || is_stale, cursors.deadline(now)))
     })?;
     for plan in resets {
-        let cluster = shared.cluster.clone();
-        tasks.spawn(async move {
-            let answer = list_offsets(&cluster, &plan).await;
+        requests.push(async move {
+            let answer = list_offsets(&shared.cluster, &plan).await;
             Done::Reset(plan, answer)
         });
     }
     for mut plan in fetches {
-        let (lane, timeout) = (Arc::clone(lane), shared.cluster.config().request_timeout);
-        tasks.spawn(async move {
+        requests.push(async move {
             let began = task::now();
-            let answer = fetch(&lane, timeout, &mut plan).await;
+            let answer = fetch(lane, shared.cluster.config().request_timeout, &mut plan).await;
             Done::Fetch { plan: Box::new(plan), answer, took: task::now().saturating_duration_since(began) }
         });
     }

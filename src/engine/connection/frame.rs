@@ -5,6 +5,8 @@ use std::fmt;
 
 /// Bytes that a read may bring at once when no large frame is under way.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes that a read may bring behind a large frame: probably there is another one, whose beginning is not to be moved.
+const PEEK_BYTES: usize = 512;
 /// Up to here a frame's buffer is made in one piece; beyond, it doubles as the bytes arrive.
 const EXACT_BYTES: usize = 4 * 1024 * 1024;
 /// The length in front of each frame.
@@ -19,6 +21,8 @@ pub struct Framer {
     buffer: BytesMut,
     max_frame_bytes: usize,
     min_frame_bytes: usize,
+    /// Whether the last frame was larger than a chunk.
+    was_large: bool,
 }
 
 /// A length that no frame of Kafka's can have.
@@ -46,7 +50,7 @@ pub enum FrameError {
 impl Framer {
     /// A framer that refuses frames of more than `max_frame_bytes` and fewer than `min_frame_bytes`.
     pub fn new(min_frame_bytes: usize, max_frame_bytes: usize) -> Framer {
-        Framer { buffer: BytesMut::new(), max_frame_bytes, min_frame_bytes }
+        Framer { buffer: BytesMut::new(), max_frame_bytes, min_frame_bytes, was_large: false }
     }
 
     /// Changes the limit from the next frame on; one that has begun under another limit is looked at again.
@@ -66,6 +70,7 @@ impl Framer {
                 self.buffer.reserve(CHUNK_BYTES);
             }
             let room = self.buffer.capacity().saturating_sub(have);
+            let room = if self.was_large && have < PEEK_BYTES { room.min(PEEK_BYTES) } else { room };
             return (&mut self.buffer, room);
         }
         if self.buffer.capacity() == have {
@@ -87,6 +92,7 @@ impl Framer {
         self.check()?;
         match self.frame_bytes() {
             Some(total) if self.buffer.len() >= total => {
+                self.was_large = total > CHUNK_BYTES;
                 let mut frame = self.buffer.split_to(total).freeze();
                 Ok(Some(frame.split_off(LENGTH_BYTES)))
             }

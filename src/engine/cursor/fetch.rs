@@ -37,7 +37,7 @@ impl Cursors {
         rng: &mut fastrand::Rng,
     ) -> Effects {
         let mut effects = Effects::default();
-        self.granted.remove(&plan.broker);
+        let granted = self.granted.remove(&plan.broker);
         let session = self.sessions.entry(plan.broker).or_default();
         let code = answer.as_ref().ok().map(|answer| answer.error_code);
         let answer = match answer.and_then(|answer| whole(answer, plan.broker)) {
@@ -64,6 +64,8 @@ impl Cursors {
         let bytes =
             partitions.filter_map(|found| found.records.as_ref()).map(|records| records.0.len()).sum();
         let held = Held::new(bytes, &self.held);
+        let took = now.saturating_duration_since(plan.began);
+        self.appetites.entry(plan.broker).or_default().learn(granted.unwrap_or(0), bytes, took);
         let mut progress = false;
         let mut unanswered: Vec<Option<&Planned>> = plan.partitions.iter().map(Some).collect();
         for topic in answer.responses {

@@ -125,6 +125,8 @@ pub struct Cursors {
     held: Arc<AtomicUsize>,
     /// Bytes that may come with the answers to requests under way.
     granted: BTreeMap<BrokerId, usize>,
+    /// How much is asked of each broker at once.
+    appetites: BTreeMap<BrokerId, room::Appetite>,
     /// Whose turn it is to be asked, when not all can be.
     next_broker: BrokerId,
     /// Split partitions that have something new for their reader.
@@ -239,6 +241,7 @@ impl Cursors {
             errors: VecDeque::new(),
             held: Arc::default(),
             granted: BTreeMap::new(),
+            appetites: BTreeMap::new(),
             next_broker: BrokerId(0),
             news: Vec::new(),
             starved: false,

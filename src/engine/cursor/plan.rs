@@ -213,7 +213,7 @@ impl Cursors {
         let in_turn = behind.into_iter().chain(by_broker);
         let mut plans = Vec::new();
         for (broker, partitions) in in_turn {
-            let Some(granted) = self.grant(brokers) else {
+            let Some(granted) = self.grant(broker, brokers) else {
                 self.starved = true;
                 break;
             };

@@ -193,3 +193,36 @@ fn why_a_partition_is_not_asked_for_is_told() {
     assert!(matches!(found, Some(Unasked::Leaderless(_))), "{found:?}");
     assert!(bench.cursors.why_unasked(&orders(8), &bench.view, bench.now, &none).is_err());
 }
+
+/// Answers that fit into a processor's caches are cheaper to read; over a long way larger ones bring more.
+#[test]
+fn requests_grow_while_answers_take_long_and_shrink_when_they_do_not() {
+    let mut bench = Bench::at(Limits { queued_max_bytes: 64 << 20, ..limits() }, 0);
+    let mut sizes = |took: u64, fills: bool, times: usize| {
+        let mut size = 0;
+        for _ in 0..times {
+            let mut plan = bench.plan();
+            let asked = plan.request(12);
+            size = asked.max_bytes >> 20;
+            bench.now += Duration::from_millis(took);
+            let offset = asked.topics[0].partitions[0].fetch_offset;
+            let mut set = batch(offset, 1);
+            if fills {
+                // The rest of the answer is a batch that was cut off.
+                set.resize(usize::try_from(asked.max_bytes).unwrap(), 0);
+                let more = batch(offset + 1, 1);
+                set[batch(offset, 1).len()..][..more.len()].copy_from_slice(&more);
+                let at = batch(offset, 1).len() + 8;
+                set[at..at + 4].copy_from_slice(&i32::MAX.to_be_bytes());
+            }
+            bench.answer(&plan, vec![found(set)]);
+            bench.drain();
+        }
+        size
+    };
+    assert_eq!(sizes(20, true, 1), 1, "it begins small");
+    assert_eq!(sizes(20, true, 3), 8);
+    assert_eq!(sizes(20, true, 9), 16, "a quarter of the budget, at most");
+    assert_eq!(sizes(0, false, 5), 16, "an answer that is not full says nothing");
+    assert_eq!((sizes(0, true, 1), sizes(0, true, 9)), (16, 1));
+}
