@@ -71,8 +71,9 @@ need_nightly() {
     rustup toolchain list | grep -q '^nightly' || rustup --quiet toolchain install nightly --profile minimal
 }
 
-# What a real Kafka and the clients beside ours need, each with Debian's package of it.
-kafka_needs=(java:default-jre-headless mvn:maven openssl:openssl kcat:kcat setpriv:util-linux flock:util-linux)
+# What a real Kafka and the clients beside ours need, each with Debian's package of it. Of Java a JDK:
+# a program of the tests is compiled as it starts.
+kafka_needs=(javac:default-jdk-headless mvn:maven openssl:openssl kcat:kcat setpriv:util-linux flock:util-linux)
 
 # Whether there is all of that; with CI=true it is fetched. Else $kafka_lacks says what is missing.
 can_start_kafka() {

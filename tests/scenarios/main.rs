@@ -18,6 +18,7 @@ mod door;
 mod login;
 mod outage;
 mod records;
+mod transactions;
 
 use ottla::config::SecurityProtocol;
 use ottla::{Client, ClientBuilder, Consumer, Start, TopicPartition};

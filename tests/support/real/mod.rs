@@ -16,5 +16,6 @@ pub mod kafka;
 pub mod process;
 #[path = "../skip.rs"]
 mod skip;
+pub mod writer;
 
 pub use skip::{in_ci, skip};
