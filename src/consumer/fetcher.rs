@@ -7,8 +7,13 @@ use crate::error::Result;
 use crate::messages::{BrokerId, FetchRequest, FetchResponse, Lane, ListOffsetsResponse};
 use crate::task::{self, Together};
 use crate::wire::Span;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long an answer may take beyond what the broker may wait for records, until it is doubted that this broker still
+/// leads: one that stands still keeps its connections, and another one is elected long before a request is given up.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a request to one leader came to.
 enum Done {
@@ -80,7 +85,9 @@ fn start<'a>(
     for mut plan in fetches {
         requests.push(async move {
             let began = task::now();
-            let answer = fetch(lane, shared.cluster.config().request_timeout, &mut plan).await;
+            let due = task::after(began, plan.max_wait().saturating_add(PATIENCE));
+            let answer = fetch(lane, shared.cluster.config().request_timeout, &mut plan);
+            let answer = or_who_leads(&shared.cluster, due, answer).await;
             Done::Fetch { plan: Box::new(plan), answer, took: task::now().saturating_duration_since(began) }
         });
     }
@@ -120,6 +127,18 @@ async fn fetch(lane: &OwnLane, timeout: Duration, plan: &mut FetchPlan) -> Resul
     let link = lane.link(plan.broker, task::after(task::now(), timeout)).await?;
     let version = link.version::<FetchRequest>(plan.versions())?;
     link.send(&plan.request(version), version).await?.await
+}
+
+/// Waits for an answer. Asks who leads by now, once a second or so, while it is overdue.
+async fn or_who_leads<T>(cluster: &Cluster, mut due: Instant, answer: impl Future<Output = T>) -> T {
+    let mut answer = pin!(answer);
+    loop {
+        if let Some(answer) = task::until(due, &mut answer).await {
+            return answer;
+        }
+        cluster.ask_for_metadata();
+        due = task::after(task::now(), cluster.config().retry_backoff_max);
+    }
 }
 
 async fn list_offsets(cluster: &Cluster, plan: &ResetPlan) -> Result<ListOffsetsResponse> {

@@ -2,7 +2,7 @@
 #![cfg(feature = "broker")]
 
 use super::*;
-use crate::broker::Cluster as Brokers;
+use crate::broker::{Cluster as Brokers, Fate, Fault, TopicSpec};
 use crate::messages::{
     AnyRequest, ApiKey, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopicResponse,
 };
@@ -274,4 +274,26 @@ async fn a_consumer_that_ends_ends_its_sessions() {
     let last = requests.iter().filter_map(fetch).next_back().unwrap();
     assert_eq!((last.session_id, last.session_epoch, last.topics.len()), (7, -1, 0));
     assert_eq!(broker.count(ApiKey::FETCH), count + 1, "and nothing else is asked");
+}
+
+/// Its connections stay open, and nothing comes: long before a request is given up, somebody else leads.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_stands_still_is_left_for_the_next_one_soon_after_the_election() {
+    let net = MemNet::new(1);
+    let brokers = Brokers::builder().brokers(3).listen_in_memory(&net).seed(1).start().await.unwrap();
+    brokers.create_topic_as(&TopicSpec::new(TOPIC).placed([[1, 2]])).unwrap();
+    let client = || {
+        let client = Client::builder().bootstrap(brokers.bootstrap_servers()).dial(Arc::new(net.dialer()));
+        client.build().unwrap()
+    };
+    let mut consumer = consumer(&client()).await;
+    pass(SECOND).await;
+    brokers.add_fault(Fault::new(Fate::Silence).broker(1));
+    pass(7 * SECOND).await;
+    brokers.move_leader(TOPIC, 0, 2).unwrap();
+    // Whoever comes fresh knows.
+    let producer = client().producer().build().unwrap();
+    producer.send(Record::to(TOPIC).value("fresh")).await.unwrap().await.unwrap();
+    let batch = task::until(task::after(task::now(), 2 * SECOND), consumer.poll()).await;
+    assert_eq!(offsets(&batch.expect("within two seconds").unwrap().unwrap()), [0]);
 }

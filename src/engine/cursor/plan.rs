@@ -85,6 +85,11 @@ struct Ready {
 }
 
 impl FetchPlan {
+    /// How long the broker may wait for records before it answers.
+    pub fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
     /// The versions that can say it: topics have names up to 12 and ids from 13 on.
     pub fn versions(&self) -> Span {
         let all_have_ids = self.partitions.iter().all(|planned| !planned.asked.topic_id.is_zero());
