@@ -73,6 +73,8 @@ node_properties() { # N VOTERS
 process.roles=broker,controller
 node.id=$n
 broker.rack=rack-$n
+# For those who say in which rack they are (KIP-392).
+replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector
 controller.quorum.voters=$2
 listeners=$all
 advertised.listeners=$advertised

@@ -78,8 +78,8 @@ async fn deliveries_given_up_while_leaders_are_killed_break_no_promise() {
 
 /// When somebody was seen to lead a partition whose leader was killed.
 pub struct Election {
-    partition: i32,
-    at: Duration,
+    pub partition: i32,
+    pub at: Duration,
 }
 
 impl Election {

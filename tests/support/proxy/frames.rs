@@ -70,6 +70,14 @@ fn is_answered(key: ApiKey, frame: &[u8]) -> bool {
 }
 
 impl Requests {
+    pub(super) fn asked(&self, key: ApiKey) -> usize {
+        self.counts.iter().filter(|(known, _)| *known == key).map(|(_, count)| count).sum()
+    }
+
+    pub(super) fn asked_in_all(&self) -> usize {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
     fn answered_or_gone(&mut self, key: ApiKey) {
         if let Some(at) = self.in_flight.iter().position(|known| *known == key) {
             self.in_flight.swap_remove(at);

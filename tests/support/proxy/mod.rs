@@ -7,18 +7,21 @@
 //! dialler and brokers that can be told to advertise it.
 //!
 //! A test binary takes it in with `#[path = "../support/proxy/mod.rs"] mod proxy;`.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses its own part")]
 
 mod frames;
 mod pipe;
+mod roads;
 
 pub use frames::{Fate, Passing};
+pub use roads::Roads;
 
 use frames::Requests;
 use ottla::messages::ApiKey;
 use ottla::net::dial::{BoxFuture, Connected, Dial, Endpoint, SocketOptions, TcpDial};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -60,6 +63,8 @@ struct Shared {
     gates: tokio::sync::Mutex<HashMap<String, u16>>,
     connections: Mutex<Vec<Instant>>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    /// Bytes that have arrived, by way.
+    carried: [AtomicU64; 2],
 }
 
 impl Road {
@@ -72,6 +77,7 @@ impl Road {
             gates: tokio::sync::Mutex::default(),
             connections: Mutex::default(),
             tasks: Mutex::default(),
+            carried: Default::default(),
         }))
     }
 
@@ -117,6 +123,21 @@ impl Road {
     pub fn answered(&self, key: ApiKey) -> Vec<Duration> {
         let requests = self.0.requests.lock().unwrap();
         requests.answered.iter().filter(|(answered, _)| *answered == key).map(|(_, took)| *took).collect()
+    }
+
+    /// How many requests of an API came while there was a rule.
+    pub fn asked(&self, key: ApiKey) -> usize {
+        self.0.requests.lock().unwrap().asked(key)
+    }
+
+    /// How many requests of any API came while there was a rule.
+    pub fn asked_in_all(&self) -> usize {
+        self.0.requests.lock().unwrap().asked_in_all()
+    }
+
+    /// How many bytes have arrived so far.
+    pub fn carried(&self, way: Way) -> u64 {
+        self.0.carried[way as usize].load(Ordering::Relaxed)
     }
 
     /// The port that leads to this broker.

@@ -3,6 +3,7 @@
 use super::frames::{Cutter, Piece};
 use super::{Shared, Way, Weather};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -20,8 +21,8 @@ pub(super) async fn join(client: &mut TcpStream, server: &mut TcpStream, road: &
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let (up_cutter, down_cutter) = Cutter::pair(road);
-    let up = one_way(from_client, to_server, up_cutter, Way::Up, road.weather.subscribe());
-    let down = one_way(from_server, to_client, down_cutter, Way::Down, road.weather.subscribe());
+    let up = one_way(from_client, to_server, up_cutter, Way::Up, road);
+    let down = one_way(from_server, to_client, down_cutter, Way::Down, road);
     // Whichever is cut first ends both; an orderly end of one waits for the other.
     tokio::select! {
         biased;
@@ -53,9 +54,10 @@ async fn one_way(
     mut to: WriteHalf<'_>,
     mut cutter: Cutter,
     way: Way,
-    weather: watch::Receiver<Weather>,
+    road: &Arc<Shared>,
 ) -> Ended {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Piece)>(UNDER_WAY);
+    let weather = road.weather.subscribe();
     let latency = weather.clone();
     let reading = async move {
         let mut chunk = vec![0; CHUNK];
@@ -74,7 +76,7 @@ async fn one_way(
         }
     };
     let writing = async {
-        let mut pen = Pen { weather, way, written: 0 };
+        let mut pen = Pen { weather, way, written: 0, carried: &road.carried[way as usize] };
         while let Some((at, piece)) = receiver.recv().await {
             sleep_until(at).await;
             // What came before a cut arrives.
@@ -99,13 +101,14 @@ async fn one_way(
 }
 
 /// Writes as the weather lets it.
-struct Pen {
+struct Pen<'a> {
     weather: watch::Receiver<Weather>,
     way: Way,
     written: u64,
+    carried: &'a AtomicU64,
 }
 
-impl Pen {
+impl Pen<'_> {
     /// # Errors
     /// When the socket is gone, or this is where the connection is cut.
     async fn write(&mut self, to: &mut WriteHalf<'_>, mut bytes: Vec<u8>) -> Result<(), ()> {
@@ -130,6 +133,7 @@ impl Pen {
             }
             to.write_all(now).await.map_err(drop)?;
             self.written += piece as u64;
+            self.carried.fetch_add(piece as u64, Ordering::Relaxed);
             rest = later;
             if let Some((_, pause)) = drip {
                 sleep(pause).await;

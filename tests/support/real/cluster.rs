@@ -165,6 +165,20 @@ impl RealCluster {
         self.await_seats(topic, "some copy is not in sync", |seats| seats.iter().all(whole));
     }
 
+    /// Waits until every partition of a topic has a leader that is up.
+    #[track_caller]
+    pub fn await_led(&self, topic: &str) {
+        self.await_seats(topic, "some partition has no leader", |seats| {
+            seats.iter().all(|seat| seat.leader.is_some())
+        });
+    }
+
+    /// What a broker advertises to clients without security.
+    pub fn address(&self, id: i32) -> &str {
+        let index = usize::try_from(id - 1).expect("numbers begin at 1");
+        self.kafka.plaintext().split(',').nth(index).expect("an address of each broker")
+    }
+
     #[track_caller]
     fn await_seats(&self, topic: &str, otherwise: &str, enough: impl Fn(&[Seat]) -> bool) -> Vec<Seat> {
         let deadline = Instant::now() + SYNC_LIMIT;
