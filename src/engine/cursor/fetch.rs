@@ -37,6 +37,8 @@ impl Cursors {
         rng: &mut fastrand::Rng,
     ) -> Effects {
         let mut effects = Effects::default();
+        // One pause for all that fails: the long poll of who is back first would hold up the others.
+        let together = rng.fork();
         let granted = self.granted.remove(&plan.broker);
         let session = self.sessions.entry(plan.broker).or_default();
         let code = answer.as_ref().ok().map(|answer| answer.error_code);
@@ -50,7 +52,7 @@ impl Cursors {
                 let told = self.errors.len();
                 for planned in &plan.partitions {
                     self.back_to_leader(planned);
-                    effects.refresh |= self.failed(planned.fault(&error), now, rng);
+                    effects.refresh |= self.failed(planned.fault(&error), now, &mut together.clone());
                 }
                 self.tell_once(told);
                 return effects;
@@ -83,7 +85,8 @@ impl Cursors {
                         leader: found.current_leader.clone(),
                     });
                 }
-                let (moved, refresh) = self.digest_partition(planned, found, &held, now, rng);
+                let (moved, refresh) =
+                    self.digest_partition(planned, found, &held, now, &mut together.clone());
                 progress |= moved;
                 effects.refresh |= refresh;
             }
@@ -92,7 +95,8 @@ impl Cursors {
         for planned in unanswered.into_iter().flatten().filter(|_| plan.is_full) {
             let error =
                 Error::new(ErrorKind::Protocol, "find the partition in the answer to a Fetch request");
-            effects.refresh |= self.failed(planned.fault(&error.broker(plan.broker)), now, rng);
+            effects.refresh |=
+                self.failed(planned.fault(&error.broker(plan.broker)), now, &mut together.clone());
         }
         effects.endpoints = answer.node_endpoints;
         self.note_progress(plan, progress, now, rng);

@@ -122,6 +122,8 @@ impl Cursors {
             partitions.collect::<BTreeMap<_, _>>()
         });
         let mut refresh = false;
+        // One pause for all of them: partitions that rest for different times would each be asked for on its own.
+        let together = rng.fork();
         for ask in &plan.asks {
             let outcome = match &answers {
                 Err(error) => Err(error.clone()),
@@ -133,7 +135,7 @@ impl Cursors {
                     },
                 },
             };
-            refresh |= self.resolved(ask, outcome, now, rng);
+            refresh |= self.resolved(ask, outcome, now, &mut together.clone());
         }
         refresh
     }

@@ -601,3 +601,25 @@ fn an_offset_that_cannot_be_is_asked_for_again_and_changes_nothing() {
     assert_eq!(asked(&mut bench, Some(-1)), 5);
     assert_eq!(asked(&mut bench, None), LATEST, "no record is that late: what comes next will be");
 }
+
+/// Partitions that rested for different times would each be asked for on its own, and wait for each other's long polls.
+#[test]
+fn partitions_that_failed_together_are_asked_again_together() {
+    let mut bench = Bench::led(limits(), &[1; 50]);
+    let all = || (0..50).map(orders);
+    let failure = || Error::new(ErrorKind::Timeout, "ask");
+    all().for_each(|partition| bench.cursors.assign(partition, Start::Beginning));
+    for _ in 0..3 {
+        let (plans, _) = bench.cursors.plan_resets(&bench.view, bench.now, 0, &BTreeSet::new());
+        assert_eq!(plans[0].request(WAIT).topics[0].partitions.len(), 50);
+        bench.cursors.digest_reset(&plans[0], Err(failure()), bench.now, &mut bench.rng);
+        bench.now = bench.cursors.deadline(bench.now).expect("after a pause");
+    }
+    all().for_each(|partition| bench.cursors.assign(partition, Start::Offset(0)));
+    for _ in 0..3 {
+        let plan = bench.plan();
+        assert_eq!(plan.partitions.len(), 50);
+        bench.cursors.digest_fetch(&plan, Err(failure()), bench.now, &mut bench.rng);
+        bench.now = bench.cursors.deadline(bench.now).expect("after a pause");
+    }
+}
