@@ -33,5 +33,6 @@ mod load;
 mod nearby;
 mod outages;
 mod reading;
+mod received;
 mod topics;
 mod truncated;

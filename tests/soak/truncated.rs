@@ -32,10 +32,10 @@ async fn a_log_that_is_cut_off_behind_a_reader_is_told_with_both_offsets() {
     let topic = topic.config("min.insync.replicas", "1").config("unclean.leader.election.enable", "true");
     bench.create(topic).await;
     let partition = TopicPartition::new(bench.topic.as_str(), 0);
-    produce(&bench, "both", PARTED_AT).await;
+    produce(&bench, "both", PARTED_AT, Acks::All).await;
 
     bench.cluster.stop(second);
-    produce(&bench, "lost", POSITION - PARTED_AT).await;
+    produce(&bench, "lost", POSITION - PARTED_AT, Acks::Leader).await;
     let reader = |policy: &str| {
         let start = [(partition.clone(), Start::Beginning)];
         bench.client.consumer().auto_offset_reset(policy).assign(start).build()
@@ -57,7 +57,7 @@ async fn a_log_that_is_cut_off_behind_a_reader_is_told_with_both_offsets() {
     bench.cluster.kill(first);
     bench.cluster.start(second);
     assert_eq!(bench.cluster.next_leader(&bench.topic, 0, first), second);
-    produce(&bench, "other", END - PARTED_AT).await;
+    produce(&bench, "other", END - PARTED_AT, Acks::Leader).await;
     paused.resume(&partition).unwrap();
     // In which the slow one's fetcher hears of it, and drops what it had fetched.
     tokio::time::sleep(A_WHILE).await;
@@ -85,9 +85,9 @@ async fn a_log_that_is_cut_off_behind_a_reader_is_told_with_both_offsets() {
     }
 }
 
-/// Sends records that name themselves and their offset, each in a batch of its own, to whoever leads.
-async fn produce(bench: &Bench, name: &str, count: i64) {
-    let producer = bench.client.producer().acks(Acks::Leader).set("enable.idempotence", "false");
+/// Sends records of this name, each in a batch of its own, to whoever leads.
+async fn produce(bench: &Bench, name: &str, count: i64, acks: Acks) {
+    let producer = bench.client.producer().acks(acks).set("enable.idempotence", "false");
     let producer = producer.build().unwrap();
     for _ in 0..count {
         let record = Record::to(bench.topic.as_str()).partition(0).value(name);
