@@ -73,7 +73,7 @@ pub(super) struct Recorder(ConsumerMetrics);
 impl Recorder {
     /// A batch was handed out.
     pub(super) fn handed_out(&mut self, next: &Result<FetchedBatch>) {
-        let Ok(FetchedBatch { batch, .. }) = next else { return };
+        let Ok(FetchedBatch { batch, is_again: false, .. }) = next else { return };
         let counts = &mut self.0;
         counts.batch_total = counts.batch_total.saturating_add(1);
         let records = u64::from(batch.record_count().unsigned_abs());

@@ -104,8 +104,8 @@ impl Consumer {
     }
 
     /// The records of one partition, for a task of its own. `poll` and [`records`](Self::records) hand out nothing of it
-    /// until the stream is dropped. The stream ends when the partition is taken away or the consumer is closed; it pauses
-    /// and moves with the partition.
+    /// until the stream is dropped. The stream ends when the partition is taken away, or the consumer is closed or dropped;
+    /// it pauses and moves with the partition.
     ///
     /// Each partition has its share of half of `queued.max.messages.kbytes`, so that a stream that nobody reads keeps no
     /// other from its records.
@@ -116,15 +116,18 @@ impl Consumer {
     ///
     /// ```no_run
     /// # async fn example(mut consumer: ottla::Consumer) -> ottla::Result<()> {
+    /// let mut readers = tokio::task::JoinSet::new();
     /// for partition in consumer.assigned() {
     ///     let mut records = consumer.partition_stream(&partition)?;
-    ///     tokio::spawn(async move {
+    ///     readers.spawn(async move {
     ///         while let Some(record) = records.next().await {
     ///             println!("{partition}: {:?}", record?.value);
     ///         }
     ///         Ok::<(), ottla::Error>(())
     ///     });
     /// }
+    /// // The consumer is kept meanwhile: its end is the streams' end.
+    /// while readers.join_next().await.is_some() {}
     /// # Ok(())
     /// # }
     /// ```
@@ -186,7 +189,7 @@ impl Consumer {
         })
     }
 
-    /// Hands out nothing of a partition until [`resume`](Self::resume); what is queued is kept.
+    /// Hands out nothing of a partition until [`resume`](Self::resume); what is queued is kept, unless others need the room.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when the partition is not assigned.

@@ -69,7 +69,7 @@ impl From<Unasked> for WhyNotFetched {
             Unasked::Blocked => WhyNotFetched::Untold,
             Unasked::Rests(rest) => WhyNotFetched::Resting(rest),
             Unasked::Leaderless(code) => WhyNotFetched::NoLeader(code),
-            Unasked::Full => WhyNotFetched::ShareUsedUp,
+            Unasked::Full(_) => WhyNotFetched::ShareUsedUp,
             Unasked::BrokerRests(broker, rest) => WhyNotFetched::BrokerResting { broker: broker.0, rest },
             Unasked::Busy(broker) => WhyNotFetched::Fetching { broker: broker.0 },
         }

@@ -160,7 +160,7 @@ impl Shared {
 
     /// Whether what was taken of a partition may still be handed out, and may be now.
     pub(super) fn may_go_on(&self, taken: &FetchedBatch) -> Option<bool> {
-        self.with(|state| state.cursors.may_go_on(taken))
+        self.with(|state| if state.closed { None } else { state.cursors.may_go_on(taken) })
     }
 
     pub(super) fn wakeup(&self) {

@@ -67,6 +67,11 @@ impl Batches {
         }
     }
 
+    /// Copies what is left into a buffer of its own: the one that it was a part of is free to go.
+    pub fn detach(&mut self) {
+        self.rest = Bytes::copy_from_slice(&self.rest);
+    }
+
     /// Bytes not read yet.
     #[must_use]
     pub const fn bytes_left(&self) -> usize {

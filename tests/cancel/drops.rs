@@ -162,6 +162,16 @@ fn reading() {
         world.producer.send(it()).await.unwrap().await.unwrap();
         assert_eq!(world.consumer.poll().await.unwrap().unwrap().len(), 1);
     });
+    at_every_poll("a record of a stream, and its value", Leaves::Perhaps, async |world| {
+        world.producer.send(it()).await.unwrap().await.unwrap();
+        let mut texts = world.consumer.records().deserialize(ottla::consumer::Utf8);
+        assert_eq!(texts.next().await.unwrap().unwrap().value.unwrap(), "it");
+    });
+    at_every_poll("a record of a partition's stream", Leaves::Perhaps, async |world| {
+        let mut stream = world.consumer.partition_stream(&TopicPartition::new(TOPIC, 0)).unwrap();
+        world.producer.send(it()).await.unwrap().await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap().value.unwrap(), "it");
+    });
     at_every_poll("a consumer's build", Leaves::Nothing, async |world| {
         let consumer = world.client.consumer().topic(TOPIC, Start::Timestamp(1)).build().await.unwrap();
         assert_eq!(consumer.assigned().len(), 2);

@@ -40,7 +40,8 @@ impl Cursors {
         let (at, refresh) = match next {
             Next::Retry(at) | Next::Reconnect(at) => (Some(at), false),
             Next::Refresh(at) | Next::FindCoordinator(at) | Next::Rebootstrap(at) => (Some(at), true),
-            Next::Done => (None, false),
+            // Whatever the code means elsewhere, of a fetch it makes nothing.
+            Next::Done => (now.checked_add(policy.backoff.after(cursor.failures, rng)), false),
             Next::Fail | Next::Expire => {
                 let error = error.clone().topic(partition.topic.as_str()).partition(partition.partition);
                 told = Some(match offset {

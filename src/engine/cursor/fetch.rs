@@ -50,6 +50,7 @@ impl Cursors {
             Err(_) if session.failed(&plan.words, code) => return effects,
             Err(error) => {
                 let told = self.errors.len();
+                self.request_failed(plan, now);
                 for planned in &plan.partitions {
                     self.back_to_leader(planned);
                     effects.refresh |= self.failed(planned.fault(&error), now, &mut together.clone());
@@ -60,6 +61,7 @@ impl Cursors {
         };
         if answer.responses.is_empty() && answer.throttle_time_ms > 0 {
             // A quota: the broker has read nothing, and the connection keeps still as long as it is told to (KIP-219).
+            self.note_progress(plan, false, now, rng);
             return effects;
         }
         let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
@@ -131,7 +133,7 @@ impl Cursors {
         }
         if found.diverging_epoch.end_offset >= 0 {
             if !self.back_to_leader(planned) {
-                self.parted(planned, &found.diverging_epoch);
+                self.parted(planned, &found.diverging_epoch, now, rng);
             }
             return (false, false);
         }
@@ -140,8 +142,12 @@ impl Cursors {
         }
         let current =
             self.partitions.get_mut(partition).filter(|cursor| cursor.generation == planned.generation);
-        let Some(cursor) = current else { return (true, false) };
+        // Where it is not known where to go on, what another broker has to say is of no use.
+        let Some(cursor) = current.filter(|cursor| matches!(cursor.place, Place::At(_))) else {
+            return (true, false);
+        };
         cursor.failures = 0;
+        cursor.unchecked &= !planned.is_check;
         cursor.resets = 0;
         cursor.not_before = None;
         if !self.errors.is_empty() {
@@ -163,9 +169,10 @@ impl Cursors {
             (cursor.fetch_at, cursor.fetch_epoch) = (end, epoch);
         }
         cursor.blocked = !sound;
+        cursor.unchecked |= planned.is_of_follower;
         // Who has a reader of his own may keep it for long, and not the rest of the answer with it.
-        let alone = (cursor.split && !held.is_all(set.len())).then(|| Held::new(set.len(), &self.held));
-        let set = if alone.is_some() { Bytes::copy_from_slice(&set) } else { set };
+        let alone = cursor.split.then(|| Held::new(set.len(), &self.held_split));
+        let set = if alone.is_some() && !held.is_all(set.len()) { Bytes::copy_from_slice(&set) } else { set };
         let held = alone.as_ref().unwrap_or(held);
         let batches = Batches::with_limit(set, self.limits.decompressed_max_bytes);
         let aborted = found.aborted_transactions.unwrap_or_default();
@@ -190,7 +197,7 @@ impl Cursors {
             return;
         }
         // Queued records may still move the position; only when they are gone it is truly out of range.
-        if self.partitions.get(partition).is_some_and(|cursor| !cursor.queue.is_empty()) {
+        if cursor.rest.is_some() || !cursor.queue.is_empty() {
             return self.rest(partition, now, rng);
         }
         if self.limits.reset == Reset::None {
@@ -199,6 +206,8 @@ impl Cursors {
                 .partition(partition.partition)
                 .offset(planned.asked.offset)
                 .hint("auto.offset.reset is none: seek to an offset that is there");
+            // What else is under way for this position says nothing any more.
+            self.discard(partition);
             self.tell(partition, error);
             if let Some(cursor) = self.partitions.get_mut(partition) {
                 cursor.place = Place::Lost;
@@ -217,7 +226,7 @@ impl Cursors {
         }
     }
 
-    fn rest(&mut self, partition: &TopicPartition, now: Instant, rng: &mut fastrand::Rng) {
+    pub(super) fn rest(&mut self, partition: &TopicPartition, now: Instant, rng: &mut fastrand::Rng) {
         let backoff = self.limits.policy.backoff;
         if let Some(cursor) = self.partitions.get_mut(partition) {
             cursor.failures = cursor.failures.saturating_add(1);

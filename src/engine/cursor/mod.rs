@@ -47,9 +47,9 @@ use super::retry::Policy;
 use crate::error::{Error, ErrorKind};
 use crate::messages::list_offsets::{EARLIEST, LATEST};
 use crate::messages::{BrokerId, FetchRequest, LeaderEpoch};
-use crate::records::Batch;
 use crate::wire::Text;
 use queued::QueuedSet;
+use replica::Replica;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -121,8 +121,12 @@ pub struct Cursors {
     turns: VecDeque<TopicPartition>,
     /// What the application is to be told: at most one error for each partition, the last one.
     errors: VecDeque<(TopicPartition, Error)>,
-    /// Bytes of answers that are in memory.
+    /// Bytes of answers that are in memory, but for those of split partitions.
     held: Arc<AtomicUsize>,
+    /// Bytes of split partitions that are in memory.
+    held_split: Arc<AtomicUsize>,
+    /// What of the budget is for partitions that are not split.
+    pool: usize,
     /// Bytes that may come with the answers to requests under way.
     granted: BTreeMap<BrokerId, usize>,
     /// How much is asked of each broker at once.
@@ -131,11 +135,13 @@ pub struct Cursors {
     next_broker: BrokerId,
     /// Split partitions that have something new for their reader.
     news: Vec<TopicPartition>,
-    /// The last plan was smaller than it would have been with more room.
-    starved: bool,
+    /// The last plan was smaller than it would have been with so many bytes of room.
+    starved: Option<usize>,
     /// Something changed that a plan depends on.
     unplanned: bool,
     next_generation: u64,
+    /// Until when no broker is told the rack.
+    rack_rests_until: Option<Instant>,
     /// What the brokers remember of what is asked of them.
     sessions: BTreeMap<BrokerId, session::Session>,
     /// Answers in a row that brought nothing, and came too early, by broker.
@@ -158,13 +164,15 @@ struct Cursor {
     fetch_at: i64,
     /// The leader's epoch of the record before `fetch_at`; none when it is not known.
     fetch_epoch: LeaderEpoch,
-    /// Where the leader says to read instead, and until when.
-    replica: Option<(BrokerId, Instant)>,
+    /// Where the leader says to read instead.
+    replica: Option<Replica>,
+    /// Records came from a follower since the leader has compared its log with what was read.
+    unchecked: bool,
     /// Nothing is fetched: a batch is queued that will be refused, or a truncation waits to be heard of.
     blocked: bool,
     queue: VecDeque<QueuedSet>,
-    /// What was put back of a batch: the records from this offset on.
-    rest: Option<(Batch, i64)>,
+    /// What was put back of a batch.
+    rest: Option<FetchedBatch>,
     high_watermark: Option<i64>,
     last_stable_offset: Option<i64>,
     log_start_offset: Option<i64>,
@@ -214,6 +222,7 @@ impl Cursor {
             fetch_at,
             fetch_epoch: LeaderEpoch::NONE,
             replica: None,
+            unchecked: false,
             blocked: false,
             queue: VecDeque::new(),
             rest: None,
@@ -235,18 +244,21 @@ impl Cursors {
     /// No partitions yet.
     pub fn new(limits: Limits) -> Cursors {
         Cursors {
+            pool: limits.queued_max_bytes,
             limits,
             partitions: BTreeMap::new(),
             turns: VecDeque::new(),
             errors: VecDeque::new(),
             held: Arc::default(),
+            held_split: Arc::default(),
             granted: BTreeMap::new(),
             appetites: BTreeMap::new(),
             next_broker: BrokerId(0),
             news: Vec::new(),
-            starved: false,
+            starved: None,
             unplanned: false,
             next_generation: 0,
+            rack_rests_until: None,
             sessions: BTreeMap::new(),
             idle_answers: BTreeMap::new(),
         }

@@ -43,7 +43,14 @@ pub(super) struct Planned {
     pub(super) is_unheard: bool,
     /// Whether it is not the leader who is asked.
     pub(super) is_of_follower: bool,
+    /// Whether the leader is to compare its log with what came from a follower.
+    pub(super) is_check: bool,
+    /// Whether it has a reader of its own.
+    is_split: bool,
 }
+
+/// How long a broker may wait for records while partitions of it are left out, because what they have was not read yet.
+const HURRIED_WAIT: Duration = Duration::from_millis(100);
 
 /// The oldest version with sessions.
 const SESSIONS: i16 = 7;
@@ -68,8 +75,8 @@ pub enum Unasked {
     Rests(Duration),
     /// No leader: what metadata say of it.
     Leaderless(ErrorCode),
-    /// It has its share of what may be queued.
-    Full,
+    /// It has its share of what may be queued; this broker would be asked.
+    Full(BrokerId),
     /// The broker answered with nothing, too early, and is left alone for a while.
     BrokerRests(BrokerId, Duration),
     /// The broker has a request under way, of which the partition may be a part.
@@ -191,11 +198,14 @@ impl Cursors {
         now: Instant,
         busy: &BTreeSet<BrokerId>,
     ) -> (Vec<FetchPlan>, bool) {
-        (self.starved, self.unplanned) = (false, false);
+        (self.starved, self.unplanned) = (None, false);
+        self.divide_budget();
         let mut refresh = false;
         let mut hopeless = Vec::new();
         let mut by_broker: BTreeMap<BrokerId, Vec<Planned>> = BTreeMap::new();
         let mut busy_too = BTreeSet::new();
+        // Those who wait for a part of their partitions to be read.
+        let mut hurried = BTreeSet::new();
         for (partition, cursor) in &self.partitions {
             match self.consider(partition, cursor, view, now, busy) {
                 Ok(ready) => {
@@ -206,7 +216,7 @@ impl Cursors {
                     refresh = true;
                     hopeless.push((partition.clone(), code));
                 }
-                Err(Unasked::Full) => self.starved = true,
+                Err(Unasked::Full(broker)) => drop(hurried.insert(broker)),
                 Err(Unasked::Busy(broker)) => drop(busy_too.insert(broker)),
                 Err(_) => {}
             }
@@ -217,14 +227,20 @@ impl Cursors {
         let behind = by_broker.split_off(&self.next_broker);
         let in_turn = behind.into_iter().chain(by_broker);
         let mut plans = Vec::new();
-        for (broker, partitions) in in_turn {
-            let Some(granted) = self.grant(broker, brokers) else {
-                self.starved = true;
-                break;
-            };
+        for (broker, mut partitions) in in_turn {
+            let has_unsplit = partitions.iter().any(|planned| !planned.is_split);
+            let granted = if has_unsplit { self.grant(broker, brokers) } else { None };
+            if has_unsplit && granted.is_none() {
+                partitions.retain(|planned| planned.is_split);
+                hurried.insert(broker);
+            }
+            if partitions.is_empty() {
+                continue;
+            }
             self.next_broker = BrokerId(broker.0.saturating_add(1));
-            self.granted.insert(broker, granted);
-            plans.push(self.plan(broker, partitions, granted, now));
+            self.granted.insert(broker, granted.unwrap_or(0));
+            let is_hurried = hurried.contains(&broker);
+            plans.push(self.plan(broker, partitions, granted.unwrap_or(0), is_hurried, now));
         }
         (plans, refresh)
     }
@@ -253,8 +269,7 @@ impl Cursors {
             return Err(Unasked::Rests(rest));
         }
         let leader = view.leader(&partition.topic, partition.partition).map_err(Unasked::Leaderless)?;
-        let max_bytes = self.partition_room(cursor).ok_or(Unasked::Full)?;
-        let (broker, refresh) = match cursor.read_from(view, partition, now) {
+        let (broker, refresh) = match cursor.read_from(view, partition, leader.epoch, now) {
             ReadFrom::Follower(replica) => (replica, false),
             ReadFrom::Leader => (leader.broker.id, false),
             ReadFrom::LeaderForNow => (leader.broker.id, true),
@@ -266,6 +281,7 @@ impl Cursors {
         if let Some(rest) = left_until(idle_until, now) {
             return Err(Unasked::BrokerRests(broker, rest));
         }
+        let max_bytes = self.partition_room(cursor).ok_or(Unasked::Full(broker))?;
         let is_of_follower = broker != leader.broker.id;
         // A follower that has less would say that its log has parted.
         let last_epoch = if is_of_follower { LeaderEpoch::NONE } else { cursor.last_epoch(leader.epoch) };
@@ -282,6 +298,8 @@ impl Cursors {
             is_news: true,
             is_unheard: cursor.high_watermark.is_none(),
             is_of_follower,
+            is_check: cursor.unchecked && !is_of_follower,
+            is_split: cursor.split,
         };
         Ok(Ready { planned, broker, refresh })
     }
@@ -303,12 +321,20 @@ impl Cursors {
         broker: BrokerId,
         mut partitions: Vec<Planned>,
         granted: usize,
+        is_hurried: bool,
         now: Instant,
     ) -> FetchPlan {
         let session = self.sessions.entry(broker).or_default();
         let words = session.word(&mut partitions);
         let turn = session.turn(partitions.len());
+        let is_check = partitions.iter().any(|planned| planned.is_check);
+        let rack_id = if is_check { Text::default() } else { self.rack(now) };
+        let shares = partitions.iter().filter(|planned| planned.is_split);
+        let shares: usize = shares.filter_map(|planned| usize::try_from(planned.asked.max_bytes).ok()).sum();
+        let granted = granted.saturating_add(shares);
         let limits = &self.limits;
+        // What is left out until it was read must not wait for what is idle.
+        let max_wait = if is_hurried { limits.max_wait.min(HURRIED_WAIT) } else { limits.max_wait };
         let int = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
         let granted = u32::try_from(granted).unwrap_or(u32::MAX);
         let isolation_level = if limits.read_committed {
@@ -323,14 +349,14 @@ impl Cursors {
             is_full: true,
             turn,
             template: FetchRequest {
-                max_wait_ms: i32::try_from(limits.max_wait.as_millis()).unwrap_or(i32::MAX),
+                max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
                 min_bytes: int(limits.min_bytes),
                 max_bytes: int(limits.max_bytes.min(granted).max(1)),
                 isolation_level,
-                rack_id: limits.rack.clone(),
+                rack_id,
                 ..Default::default()
             },
-            max_wait: limits.max_wait,
+            max_wait,
             began: now,
         }
     }

@@ -8,6 +8,7 @@ use crate::messages::{AbortedTransaction, LeaderEpoch, ProducerId};
 use crate::records::{Batch, Batches, ControlType, PartialBatch};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 /// A record set of one answer, and what of its transactions was aborted.
@@ -15,7 +16,7 @@ use std::time::Instant;
 pub(super) struct QueuedSet {
     batches: Batches,
     /// The answer that it is a part of.
-    _held: Arc<Held>,
+    held: Arc<Held>,
     /// Behind the last batch that was opened.
     end: i64,
     /// Aborted transactions that have not begun yet, by first offset.
@@ -27,8 +28,8 @@ pub(super) struct QueuedSet {
 
 const STAYS: &str = "the position stays; seek to go on behind it";
 
-/// What the front of a queue came to: a batch and the offset to begin at, or why there is none.
-type Taken = Result<(Batch, i64), Error>;
+/// What the front of a queue came to: a batch, the offset to begin at and the answer it is of, or why there is none.
+type Taken = Result<(Batch, i64, Arc<Held>), Error>;
 
 /// A batch for the application.
 #[derive(Debug, Clone)]
@@ -41,6 +42,10 @@ pub struct FetchedBatch {
     pub from: i64,
     /// The cursor's when it was taken.
     pub(super) era: u64,
+    /// Whether it was handed out before, and put back.
+    pub is_again: bool,
+    /// Keeps the answer's bytes counted as long as they are being handed out.
+    pub(super) _held: Option<Arc<Held>>,
 }
 
 impl QueuedSet {
@@ -52,13 +57,19 @@ impl QueuedSet {
     ) -> QueuedSet {
         aborted.sort_by_key(|transaction| transaction.first_offset);
         QueuedSet {
-            _held: Arc::clone(held),
+            held: Arc::clone(held),
             end: i64::MIN,
             batches,
             aborted: aborted.into(),
             aborting: BTreeSet::new(),
             read_committed,
         }
+    }
+
+    /// Copies what is left, so that nothing else of the answer is kept by it.
+    pub(super) fn stand_alone(&mut self, total: &Arc<AtomicUsize>) {
+        self.batches.detach();
+        self.held = Held::new(self.batches.bytes_left(), total);
     }
 
     /// Bytes that are not handed out yet.
@@ -122,9 +133,19 @@ impl Cursors {
         now: Instant,
     ) -> Option<Result<FetchedBatch, Error>> {
         let cursor = self.partitions.get_mut(partition)?;
+        if matches!(cursor.place, Place::At(_))
+            && let Some(rest) = cursor.rest.take()
+        {
+            cursor.place = Place::At(rest.batch.next_offset());
+            cursor.position_epoch = LeaderEpoch(rest.batch.leader_epoch());
+            return Some(Ok(rest));
+        }
         let era = cursor.era;
         match cursor.take_batch()? {
-            Ok((batch, from)) => Some(Ok(FetchedBatch { partition: partition.clone(), batch, from, era })),
+            Ok((batch, from, held)) => {
+                let (partition, _held) = (partition.clone(), Some(held));
+                Some(Ok(FetchedBatch { partition, batch, from, era, is_again: false, _held }))
+            }
             Err(error) => {
                 self.refuse(partition, now);
                 Some(Err(error.topic(partition.topic.as_str()).partition(partition.partition)))
@@ -141,11 +162,12 @@ impl Cursors {
             return;
         }
         cursor.place = Place::At(rest.from);
-        cursor.rest = Some((rest.batch, rest.from));
+        let partition = rest.partition.clone();
+        cursor.rest = Some(FetchedBatch { is_again: true, ..rest });
         if cursor.split {
-            self.news.push(rest.partition);
-        } else if !self.turns.contains(&rest.partition) {
-            self.turns.push_front(rest.partition);
+            self.news.push(partition);
+        } else if !self.turns.contains(&partition) {
+            self.turns.push_front(partition);
         }
     }
 
@@ -187,11 +209,6 @@ impl Cursor {
     /// The next batch that the application sees, with the offset to begin at.
     fn take_batch(&mut self) -> Option<Taken> {
         let Place::At(mut position) = self.place else { return None };
-        if let Some((batch, from)) = self.rest.take() {
-            self.place = Place::At(batch.next_offset());
-            self.position_epoch = LeaderEpoch(batch.leader_epoch());
-            return Some(Ok((batch, from)));
-        }
         while let Some(set) = self.queue.front_mut() {
             match set.batches.next() {
                 None => {
@@ -225,11 +242,12 @@ impl Cursor {
                     position = position.max(batch.next_offset());
                     self.place = Place::At(position);
                     self.position_epoch = LeaderEpoch(batch.leader_epoch());
+                    let held = Arc::clone(&set.held);
                     if set.bytes_left() == 0 {
                         self.queue.pop_front();
                     }
                     if visible && batch.record_count() > 0 {
-                        return Some(Ok((batch, from)));
+                        return Some(Ok((batch, from, held)));
                     }
                 }
             }

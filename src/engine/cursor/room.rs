@@ -80,7 +80,7 @@ impl Appetite {
 impl Cursors {
     /// Bytes of answers that are queued for the application, or kept by what is.
     pub fn queued_bytes(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+        self.held.load(Ordering::Relaxed).saturating_add(self.held_split.load(Ordering::Relaxed))
     }
 
     /// Bytes of a partition's records that wait for the application.
@@ -89,30 +89,43 @@ impl Cursors {
         queue.into_iter().flatten().map(QueuedSet::bytes_left).sum()
     }
 
-    /// Whether the last plan left brokers out because there was no room.
+    /// Whether the last plan left partitions out because there was no room.
     pub fn is_full(&self) -> bool {
-        self.starved
+        self.starved.is_some()
     }
 
-    /// How many bytes the next request to a broker may ask for where so many brokers are read from; `None` while that would be too
-    /// little to be worth it.
+    /// How many bytes the next request to a broker may ask for where so many brokers are read from; `None` while that would
+    /// be too little to be worth it. Split partitions aside, which have their own shares.
     pub(super) fn grant(&mut self, broker: BrokerId, brokers: usize) -> Option<usize> {
         let parts = brokers.saturating_mul(2).max(PARTS);
-        let share = self.limits.queued_max_bytes.checked_div(parts).unwrap_or(0).max(1);
-        if self.room() < share {
+        let share = self.pool.checked_div(parts).unwrap_or(0).max(1);
+        let least = share.div_ceil(2);
+        if self.room() < least {
             self.rewind_paused();
         }
-        let granted = Some(self.room().min(share)).filter(|granted| *granted >= share.div_ceil(2))?;
+        let room = self.room().min(share);
+        if room < least {
+            self.starved = Some(self.starved.map_or(least, |starved| starved.min(least)));
+            return None;
+        }
         let Appetite(most) = *self.appetites.entry(broker).or_default();
-        Some(granted.min(most))
+        Some(room.min(most))
     }
 
     /// Whether a plan that is made now may differ from the last one because of what was handed out since. Answers once.
     pub fn is_unplanned(&mut self) -> bool {
-        let share = self.limits.queued_max_bytes / PARTS;
-        let has_room = self.starved && self.room() >= share.div_ceil(2);
-        self.starved &= !has_room;
+        let has_room = self.starved.is_some_and(|least| self.room() >= least);
+        if has_room {
+            self.starved = None;
+        }
         std::mem::take(&mut self.unplanned) || has_room
+    }
+
+    /// Divides the budget: while partitions are split, half of it is for them.
+    pub(super) fn divide_budget(&mut self) {
+        let budget = self.limits.queued_max_bytes;
+        let is_any_split = self.partitions.values().any(|cursor| cursor.split);
+        self.pool = if is_any_split { budget / 2 } else { budget };
     }
 
     /// How many bytes may be fetched of a partition; `None` while its share of the queue is used up.
@@ -120,7 +133,6 @@ impl Cursors {
         let most = usize::try_from(self.limits.partition_max_bytes.max(1)).unwrap_or(usize::MAX);
         let room = if cursor.split {
             let held: usize = cursor.queue.iter().map(QueuedSet::bytes_left).sum();
-            // The other half is for what is asked for, so that those who read always get something.
             let share = (self.limits.queued_max_bytes / 2).checked_div(self.partitions.len()).unwrap_or(0);
             share.max(1).checked_sub(held).filter(|room| *room > 0)?.min(most)
         } else {
@@ -129,10 +141,10 @@ impl Cursors {
         Some(i32::try_from(room).unwrap_or(i32::MAX))
     }
 
-    /// What is neither queued nor asked for.
+    /// What is neither queued nor asked for, split partitions aside.
     fn room(&self) -> usize {
         let asked: usize = self.granted.values().sum();
-        self.limits.queued_max_bytes.saturating_sub(self.queued_bytes()).saturating_sub(asked)
+        self.pool.saturating_sub(self.held.load(Ordering::Relaxed)).saturating_sub(asked)
     }
 
     /// Makes room of what is queued of paused partitions, which would keep the others from being fetched.

@@ -16,6 +16,9 @@ impl Cursors {
     pub fn split(&mut self, partition: &TopicPartition) -> Result<bool, Error> {
         let cursor = self.cursor_mut(partition)?;
         let had_none = !std::mem::replace(&mut cursor.split, true);
+        if had_none && let Some(cursor) = self.partitions.get_mut(partition) {
+            cursor.queue.iter_mut().for_each(|set| set.stand_alone(&self.held_split));
+        }
         self.turns.retain(|turn| turn != partition);
         Ok(had_none)
     }
@@ -39,10 +42,16 @@ impl Cursors {
         if let Some(error) = self.take_error(|_, of| of == partition) {
             return Some(Err(error));
         }
-        if self.partitions.get(partition)?.paused {
+        let cursor = self.partitions.get(partition)?;
+        if cursor.paused {
             return None;
         }
-        self.take(partition, now)
+        let was_full = self.partition_room(cursor).is_none();
+        let next = self.take(partition, now);
+        let is_full =
+            self.partitions.get(partition).is_some_and(|cursor| self.partition_room(cursor).is_none());
+        self.unplanned |= was_full && !is_full;
+        next
     }
 
     /// The split partitions that have something new for their readers since this was asked last.

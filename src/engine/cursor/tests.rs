@@ -467,6 +467,45 @@ fn without_a_policy_an_offset_out_of_range_is_told_once() {
     assert_eq!(bench.asked(), 3);
 }
 
+/// Two brokers are asked when the leader moves: what the old one says after the new one has refused the offset is not taken.
+#[test]
+fn a_partition_that_is_lost_stays_lost_whatever_another_broker_answers() {
+    let mut bench = Bench::at(Limits { reset: Reset::None, ..limits() }, 7);
+    let (old, new) = (bench.plan(), bench.plan());
+    let refused =
+        FetchPartitionResponse { error_code: ErrorCode::OFFSET_OUT_OF_RANGE, ..found(Bytes::new()) };
+    bench.answer(&new, vec![refused]);
+    bench.answer(&old, vec![found(batch(7, 3))]);
+    let error = bench.cursors.next_batch(bench.now).unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE));
+    assert!(bench.cursors.next_batch(bench.now).is_none() && !bench.cursors.has_batches());
+}
+
+#[test]
+fn what_was_put_back_is_handed_out_before_an_offset_is_out_of_range() {
+    let mut bench = Bench::at(limits(), 0);
+    bench.fetch(batch(0, 10));
+    let taken = bench.cursors.next_batch(bench.now).unwrap().unwrap();
+    bench.cursors.put_back(FetchedBatch { from: 4, ..taken });
+    bench.fail(ErrorCode::OFFSET_OUT_OF_RANGE); // with an epoch
+    bench.fail(ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert_eq!(bench.drain(), [4, 5, 6, 7, 8, 9]);
+}
+
+/// Codes that mean something to a producer, and codes that nobody knows.
+#[test]
+fn no_error_code_is_answered_at_the_speed_of_the_wire() {
+    for code in ErrorCode::all().chain([ErrorCode(1_000)]).filter(|code| !code.is_none()) {
+        let mut bench = Bench::at(limits(), 0);
+        for _ in 0..3 {
+            for plan in bench.plans() {
+                bench.answer(&plan, vec![FetchPartitionResponse { error_code: code, ..found(Bytes::new()) }]);
+            }
+        }
+        assert!(bench.plans().is_empty(), "{code}");
+    }
+}
+
 #[test]
 fn a_leader_that_moved_is_looked_up_and_asked_after_a_pause() {
     let mut bench = Bench::at(limits(), 0);

@@ -9,6 +9,7 @@ use super::{Cursor, Cursors, Place, Reset};
 use crate::engine::TopicPartition;
 use crate::error::{Error, ErrorKind};
 use crate::messages::{EpochEndOffset, LeaderEpoch};
+use std::time::Instant;
 
 impl Cursor {
     /// The epoch of the record before `fetch_at`, as far as a leader of this epoch can know of it.
@@ -28,7 +29,13 @@ impl Cursors {
     /// What the application has not seen yet is fetched anew without a word. What it has seen and is no more is told, with
     /// both offsets; then reading goes on where the logs part, or, with `auto.offset.reset=none`, when the application
     /// has said where.
-    pub(super) fn parted(&mut self, planned: &Planned, told: &EpochEndOffset) {
+    pub(super) fn parted(
+        &mut self,
+        planned: &Planned,
+        told: &EpochEndOffset,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) {
         let is_lost_on_truncation = self.limits.reset == Reset::None;
         let Some(cursor) = self.current(planned) else { return };
         if cursor.fetch_at != planned.asked.offset {
@@ -47,7 +54,9 @@ impl Cursors {
             parted_epoch = %told.epoch, "the log was truncated"
         );
         if position <= told.end_offset {
-            return self.rewind(partition);
+            self.rewind(partition);
+            // A broker that gives records and takes them back is not asked at the speed of the wire.
+            return self.rest(partition, now, rng);
         }
         let error = Error::new(
             ErrorKind::LogTruncation { position, parted_at: told.end_offset },

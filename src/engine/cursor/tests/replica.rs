@@ -73,6 +73,22 @@ fn a_follower_that_does_not_answer_is_left() {
     assert_eq!(bench.reads_from(), 1);
 }
 
+/// The leader goes on naming a dead follower until its session ends, and gives no records to who may read there.
+#[test]
+fn after_a_follower_has_died_nobody_is_told_the_rack_for_a_while() {
+    let mut bench = sent_to_broker_2();
+    let plan = bench.plan();
+    let lost = Error::new(ErrorKind::Disconnected, "test");
+    bench.cursors.digest_fetch(&plan, Err(lost), bench.now, &mut bench.rng);
+    assert_eq!(bench.reads_from(), 1);
+    let rack = |bench: &mut Bench| bench.plan().request(12).rack_id;
+    assert_eq!(rack(&mut bench), "");
+    bench.now += Duration::from_secs(9);
+    assert_eq!(rack(&mut bench), "");
+    bench.now += Duration::from_secs(1);
+    assert_eq!(rack(&mut bench), "b");
+}
+
 /// Its log ends before what the leader had given already: it is behind, and nothing was truncated.
 #[test]
 fn a_follower_is_not_asked_whether_the_log_has_parted() {
@@ -88,6 +104,22 @@ fn a_follower_is_not_asked_whether_the_log_has_parted() {
     bench.answer(&plan, vec![FetchPartitionResponse { diverging_epoch, ..found(Bytes::new()) }]);
     assert_eq!((bench.reads_from(), bench.position()), (1, Some(3)));
     assert!(bench.cursors.next_batch(bench.now).is_none());
+}
+
+/// A leader that names a follower does not look whether its own log is the one that was read.
+#[test]
+fn a_leader_compares_its_log_with_what_came_from_a_follower_before_it_names_one_again() {
+    let mut bench = sent_to_broker_2();
+    bench.fetch(of_epoch(4, 0, 3));
+    bench.drain();
+    bench.fail(ErrorCode::FENCED_LEADER_EPOCH);
+    assert_eq!(bench.reads_from(), 1);
+    let mut plan = bench.plan();
+    let request = plan.request(12);
+    assert_eq!(request.rack_id, "");
+    assert_eq!(request.topics[0].partitions[0].last_fetched_epoch, LeaderEpoch(4));
+    bench.answer(&plan, vec![found(of_epoch(4, 3, 1))]);
+    assert_eq!(bench.plan().request(12).rack_id, "b");
 }
 
 #[test]

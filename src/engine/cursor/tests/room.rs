@@ -158,6 +158,74 @@ fn a_reader_that_does_not_read_keeps_nobody_else_from_theirs() {
     assert!(read > 2_900, "{read}");
 }
 
+/// What was fetched before shares its answers with the others.
+#[test]
+fn a_partition_that_is_split_late_keeps_nobody_from_theirs_either() {
+    let mut bench = many(3);
+    while bench.serve() > 0 {}
+    (0..3).for_each(|index| assert!(bench.cursors.split(&orders(index)).unwrap()));
+    while bench.next_of(1).is_some() || bench.next_of(2).is_some() {}
+    assert!(bench.cursors.queued_bytes() <= BUDGET / 2, "what is not read keeps nothing else");
+    let mut read = [0; 2];
+    for _ in 0..3_000 {
+        bench.serve();
+        for (reader, count) in (1..).zip(&mut read) {
+            *count += usize::from(bench.next_of(reader).is_some());
+        }
+    }
+    assert!(read.iter().all(|count| *count > 2_500), "{read:?}");
+}
+
+#[test]
+fn a_reader_gets_its_records_while_nobody_reads_the_others() {
+    for partitions in [2, 40] {
+        let mut bench = many(partitions);
+        assert!(bench.cursors.split(&orders(1)).unwrap());
+        let mut read = 0;
+        for _ in 0..3_000 {
+            bench.serve();
+            read += usize::from(bench.next_of(1).is_some());
+            assert!(bench.cursors.queued_bytes() <= BUDGET + 2_000, "{}", bench.cursors.queued_bytes());
+        }
+        assert!(read > 2_900, "{read}");
+        // And nobody reads that one either.
+        (0..100).for_each(|_| {
+            bench.serve();
+        });
+        assert!(bench.cursors.queued_bytes() <= BUDGET + 2_000, "{}", bench.cursors.queued_bytes());
+    }
+}
+
+/// It is left out of the request while it is full, and must not wait until an idle neighbour's long poll is over.
+#[test]
+fn while_a_partition_is_left_out_the_broker_is_not_to_wait_long() {
+    let mut bench = Bench::led(Limits { queued_max_bytes: 2_000, ..limits() }, &[1, 1]);
+    (0..2).for_each(|index| bench.cursors.assign(orders(index), Start::Offset(0)));
+    bench.cursors.split(&orders(1)).unwrap();
+    let mut plan = bench.plan();
+    assert_eq!(plan.request(12).max_wait_ms, 500);
+    bench.answer(
+        &plan,
+        vec![found(Bytes::new()), FetchPartitionResponse { partition_index: 1, ..found(batch(0, 100)) }],
+    );
+    let mut plan = bench.plan();
+    let request = plan.request(12);
+    assert_eq!((request.topics[0].partitions.len(), request.max_wait_ms), (1, 100));
+    assert!(!bench.cursors.is_unplanned());
+    bench.next_of(1).unwrap();
+    assert!(bench.cursors.is_unplanned(), "there is room for it again");
+}
+
+#[test]
+fn what_is_being_handed_out_still_counts() {
+    let mut bench = many(1);
+    bench.fetch(batch(0, 10));
+    let taken = bench.cursors.next_batch(bench.now).unwrap().unwrap();
+    assert!(bench.cursors.queued_bytes() > 0);
+    drop(taken);
+    assert_eq!(bench.cursors.queued_bytes(), 0);
+}
+
 #[test]
 fn the_reader_of_a_split_partition_hears_what_is_wrong_with_it() {
     let mut bench = many(3);

@@ -66,6 +66,8 @@ fn what_was_seen_and_is_no_more_is_told_with_both_offsets_and_reading_goes_on_wh
 fn what_was_not_seen_yet_is_fetched_anew_without_a_word() {
     let mut bench = half_way(limits());
     bench.answers(parted(3, 7));
+    assert!(bench.plans().is_empty(), "a broker that takes back what it gave is asked after a pause");
+    bench.now += Duration::from_secs(1);
     assert_eq!((bench.position(), bench.asked_of()), (Some(5), (5, 3)));
     let mut set = of_epoch(3, 5, 2);
     set.extend(of_epoch(4, 7, 2));
