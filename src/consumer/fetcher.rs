@@ -10,6 +10,7 @@ use crate::wire::Span;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::Instrument;
 
 /// How long an answer may take beyond what the broker may wait for records, until it is doubted that this broker still
 /// leads: one that stands still keeps its connections, and another one is elected long before a request is given up.
@@ -83,13 +84,18 @@ fn start<'a>(
         });
     }
     for mut plan in fetches {
-        requests.push(async move {
+        let partitions = plan.partition_count();
+        let span = tracing::debug_span!("Fetch", broker = plan.broker.0, partitions);
+        let request = async move {
             let began = task::now();
             let due = task::after(began, plan.max_wait().saturating_add(PATIENCE));
             let answer = fetch(lane, shared.cluster.config().request_timeout, &mut plan);
             let answer = or_who_leads(&shared.cluster, due, answer).await;
-            Done::Fetch { plan: Box::new(plan), answer, took: task::now().saturating_duration_since(began) }
-        });
+            let took = task::now().saturating_duration_since(began);
+            tracing::trace!(?took, answered = answer.is_ok(), "the request is over");
+            Done::Fetch { plan: Box::new(plan), answer, took }
+        };
+        requests.push(request.instrument(span));
     }
     if !is_stale {
         return Some(deadline);

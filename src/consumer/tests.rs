@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::broker::{Cluster as Brokers, Fate, Fault, TopicSpec};
+use crate::config::tests::logged;
 use crate::messages::{
     AnyRequest, ApiKey, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopicResponse,
 };
@@ -274,6 +275,20 @@ async fn a_consumer_that_ends_ends_its_sessions() {
     let last = requests.iter().filter_map(fetch).next_back().unwrap();
     assert_eq!((last.session_id, last.session_epoch, last.topics.len()), (7, -1, 0));
     assert_eq!(broker.count(ApiKey::FETCH), count + 1, "and nothing else is asked");
+}
+
+#[test]
+fn what_a_request_does_is_logged_with_the_broker_that_it_is_for() {
+    let log = logged(|| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().start_paused(true).build().unwrap().block_on(async {
+            let (_brokers, client) = brokers(10).await;
+            let mut consumer = consumer(&client).await;
+            consumer.poll().await.unwrap();
+        });
+    });
+    let line = log.lines().find(|line| line.contains("the request is over")).expect("a request");
+    assert!(line.contains("Fetch{broker=1 partitions=3}"), "{line}");
 }
 
 /// Its connections stay open, and nothing comes: long before a request is given up, somebody else leads.

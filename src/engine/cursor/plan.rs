@@ -92,6 +92,11 @@ struct Ready {
 }
 
 impl FetchPlan {
+    /// How many partitions are read, whether or not the broker has to be told.
+    pub fn partition_count(&self) -> usize {
+        self.partitions.len()
+    }
+
     /// How long the broker may wait for records before it answers.
     pub fn max_wait(&self) -> Duration {
         self.max_wait
