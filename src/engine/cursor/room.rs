@@ -48,6 +48,9 @@ const PARTS: usize = 4;
 
 /// What the first request to a broker asks for, in bytes, and the least that any does for which there is room.
 const LEAST: usize = 1 << 20;
+/// So many answers of each broker may be in memory or on their way: one that is read, one that waits, one that comes. More
+/// would only grow cold, and be for nothing when the application stops.
+const AHEAD: usize = 3;
 /// An answer that is full and took longer is worth twice as much.
 const SLOW: Duration = Duration::from_millis(2);
 /// One that took less is worth half as much.
@@ -98,7 +101,8 @@ impl Cursors {
     /// be too little to be worth it. Split partitions aside, which have their own shares.
     pub(super) fn grant(&mut self, broker: BrokerId, brokers: usize) -> Option<usize> {
         let parts = brokers.saturating_mul(2).max(PARTS);
-        let share = self.pool.checked_div(parts).unwrap_or(0).max(1);
+        let Appetite(most) = *self.appetites.entry(broker).or_default();
+        let share = self.pool.checked_div(parts).unwrap_or(0).min(most).max(1);
         let least = share.div_ceil(2);
         if self.room() < least {
             self.rewind_paused();
@@ -108,8 +112,7 @@ impl Cursors {
             self.starved = Some(self.starved.map_or(least, |starved| starved.min(least)));
             return None;
         }
-        let Appetite(most) = *self.appetites.entry(broker).or_default();
-        Some(room.min(most))
+        Some(room)
     }
 
     /// Whether a plan that is made now may differ from the last one because of what was handed out since. Answers once.
@@ -144,7 +147,11 @@ impl Cursors {
     /// What is neither queued nor asked for, split partitions aside.
     fn room(&self) -> usize {
         let asked: usize = self.granted.values().sum();
-        self.pool.saturating_sub(self.held.load(Ordering::Relaxed)).saturating_sub(asked)
+        let appetites: usize = self.appetites.values().map(|Appetite(most)| *most).sum();
+        self.pool
+            .min(appetites.saturating_mul(AHEAD))
+            .saturating_sub(self.held.load(Ordering::Relaxed))
+            .saturating_sub(asked)
     }
 
     /// Makes room of what is queued of paused partitions, which would keep the others from being fetched.

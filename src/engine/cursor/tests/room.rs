@@ -262,6 +262,24 @@ fn why_a_partition_is_not_asked_for_is_told() {
     assert!(bench.cursors.why_unasked(&orders(8), &bench.view, bench.now, &none).is_err());
 }
 
+#[test]
+fn no_more_is_fetched_ahead_than_is_of_use() {
+    let mut bench = Bench::at(Limits { queued_max_bytes: 64 << 20, ..limits() }, 0);
+    while bench.serve() > 0 {}
+    assert!((2 << 20..=3 << 20).contains(&bench.cursors.queued_bytes()), "{}", bench.cursors.queued_bytes());
+    let mut plans = 0;
+    for _ in 0..60_000 {
+        bench.cursors.next_batch(bench.now).expect("something is there").unwrap();
+        while bench.cursors.is_unplanned() {
+            // As the fetcher, which plans again after each answer.
+            while bench.serve() > 0 {
+                plans += 1;
+            }
+        }
+    }
+    assert!((5..20).contains(&plans), "{plans} requests for about ten MiB");
+}
+
 /// Answers that fit into a processor's caches are cheaper to read; over a long way larger ones bring more.
 #[test]
 fn requests_grow_while_answers_take_long_and_shrink_when_they_do_not() {
