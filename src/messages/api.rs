@@ -45,7 +45,7 @@ pub enum Route {
     Controller,
     /// The leader of each partition that is named; a request may have to be divided.
     Leader,
-    /// The coordinator of the group.
+    /// The coordinator of each group that is named; a request that names many may have to be divided.
     GroupCoordinator,
     /// The coordinator of the transactional id; any broker where the request names none.
     TransactionCoordinator,
@@ -303,8 +303,24 @@ apis! {
         versions 1..=11 flexible 6.. throttle 3.., route Leader, lane Normal, repeatable;
     METADATA Metadata: MetadataRequest => MetadataResponse,
         versions 0..=13 flexible 9.. throttle 6.., route Any, lane Normal, repeatable;
+    OFFSET_COMMIT OffsetCommit: OffsetCommitRequest => OffsetCommitResponse,
+        versions 2..=10 flexible 8.. throttle 4.., route GroupCoordinator, lane Normal, repeatable;
+    OFFSET_FETCH OffsetFetch: OffsetFetchRequest => OffsetFetchResponse,
+        versions 1..=10 flexible 6.. throttle 4.., route GroupCoordinator, lane Normal, repeatable;
     FIND_COORDINATOR FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse,
         versions 0..=6 flexible 3.. throttle 2.., route Any, lane Normal, repeatable;
+    JOIN_GROUP JoinGroup: JoinGroupRequest => JoinGroupResponse,
+        versions 0..=9 flexible 6.. throttle 3.., route GroupCoordinator, lane Group, repeatable;
+    HEARTBEAT Heartbeat: HeartbeatRequest => HeartbeatResponse,
+        versions 0..=4 flexible 4.. throttle 2.., route GroupCoordinator, lane Group, repeatable;
+    LEAVE_GROUP LeaveGroup: LeaveGroupRequest => LeaveGroupResponse,
+        versions 0..=5 flexible 4.. throttle 2.., route GroupCoordinator, lane Group, repeatable;
+    SYNC_GROUP SyncGroup: SyncGroupRequest => SyncGroupResponse,
+        versions 0..=5 flexible 4.. throttle 2.., route GroupCoordinator, lane Group, repeatable;
+    DESCRIBE_GROUPS DescribeGroups: DescribeGroupsRequest => DescribeGroupsResponse,
+        versions 0..=6 flexible 5.. throttle 2.., route GroupCoordinator, lane Normal, repeatable;
+    LIST_GROUPS ListGroups: ListGroupsRequest => ListGroupsResponse,
+        versions 0..=5 flexible 3.. throttle 2.., route Node, lane Normal, repeatable;
     SASL_HANDSHAKE SaslHandshake: SaslHandshakeRequest => SaslHandshakeResponse,
         versions 0..=1, route Node, lane Normal, once;
     API_VERSIONS ApiVersions: ApiVersionsRequest => ApiVersionsResponse,
@@ -319,6 +335,14 @@ apis! {
         versions 2..=4 flexible 4.. throttle 2.., route Leader, lane Normal, repeatable;
     SASL_AUTHENTICATE SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse,
         versions 0..=2 flexible 2.., route Node, lane Normal, once;
+    DELETE_GROUPS DeleteGroups: DeleteGroupsRequest => DeleteGroupsResponse,
+        versions 0..=2 flexible 2.. throttle 1.., route GroupCoordinator, lane Slow, once;
+    OFFSET_DELETE OffsetDelete: OffsetDeleteRequest => OffsetDeleteResponse,
+        versions 0..=0 throttle 0.., route GroupCoordinator, lane Slow, repeatable;
+    CONSUMER_GROUP_HEARTBEAT ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,
+        versions 0..=1 flexible 0.. throttle 0.., route GroupCoordinator, lane Group, once;
+    CONSUMER_GROUP_DESCRIBE ConsumerGroupDescribe: ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse,
+        versions 0..=1 flexible 0.. throttle 0.., route GroupCoordinator, lane Normal, repeatable;
 }
 
 #[cfg(test)]

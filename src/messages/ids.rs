@@ -76,6 +76,13 @@ ids! {
     /// Raised when a producer is fenced or starts its sequence numbers again (KIP-98, KIP-360).
     pub struct ProducerEpoch(i16), none -1;
 
+    /// Counts the rebalances of a group of the classic protocol; a commit or heartbeat of an older one is refused.
+    pub struct GenerationId(i32), none -1;
+
+    /// Up to where a member of a group of the new protocol has followed its assignments (KIP-848); the values with which
+    /// it comes and goes are constants.
+    pub struct MemberEpoch(i32);
+
     /// What a consumer sees of transactions; the values that Kafka knows are constants.
     pub struct IsolationLevel(i8);
 
@@ -84,6 +91,17 @@ ids! {
 
     /// What a coordinator coordinates; the values that Kafka knows are constants.
     pub struct CoordinatorType(i8);
+}
+
+impl MemberEpoch {
+    /// Joins the group.
+    pub const JOIN: MemberEpoch = MemberEpoch(0);
+    /// Leaves it.
+    pub const LEAVE: MemberEpoch = MemberEpoch(-1);
+    /// Goes, but a member with the same group instance id comes back within the session time-out.
+    pub const LEAVE_STATIC: MemberEpoch = MemberEpoch(-2);
+    /// In OffsetFetch: no member asks.
+    pub const NONE: MemberEpoch = MemberEpoch(-1);
 }
 
 impl IsolationLevel {

@@ -26,42 +26,71 @@ mod leader_hint;
 mod record_set;
 
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
+mod consumer_protocol;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
+mod describe_groups;
 mod fetch;
 mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 pub mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sasl_authenticate;
 mod sasl_handshake;
+mod sync_group;
 
 pub use api::{APIS, AnyRequest, AnyResponse, Api, Lane, MessageError, Request, Response, Route, api};
 pub use api_key::ApiKey;
 pub use broker_ids::BrokerIds;
 pub use error_code::{ErrorClass, ErrorCode};
 pub use header::{ClientId, RequestHeader, ResponseHeader};
-pub use ids::{Acks, BrokerId, CoordinatorType, IsolationLevel, LeaderEpoch, ProducerEpoch, ProducerId};
+pub use ids::{
+    Acks, BrokerId, CoordinatorType, GenerationId, IsolationLevel, LeaderEpoch, MemberEpoch, ProducerEpoch,
+    ProducerId,
+};
 pub use leader_hint::{CurrentLeader, NodeEndpoint};
 pub use record_set::RecordSet;
 
 pub use api_versions::*;
+pub use consumer_group_describe::*;
+pub use consumer_group_heartbeat::*;
+pub use consumer_protocol::*;
 pub use create_topics::*;
+pub use delete_groups::*;
 pub use delete_topics::*;
+pub use describe_groups::*;
 pub use fetch::*;
 pub use find_coordinator::*;
+pub use heartbeat::*;
 pub use init_producer_id::*;
+pub use join_group::*;
+pub use leave_group::*;
+pub use list_groups::*;
 pub use list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic, ListOffsetsTopicResponse,
 };
 pub use metadata::*;
+pub use offset_commit::*;
+pub use offset_delete::*;
+pub use offset_fetch::*;
 pub use offset_for_leader_epoch::*;
 pub use produce::*;
 pub use sasl_authenticate::*;
 pub use sasl_handshake::*;
+pub use sync_group::*;
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,8 @@ pub enum Fault {
     Trailing(usize),
     /// A field has a value that the version cannot express.
     NotInVersion(i16),
+    /// A version that cannot be.
+    Version(i16),
     /// The lists of the message would take more memory than its bytes justify.
     Budget,
     /// Tagged fields that do not rise strictly, as KIP-482 asks.
@@ -58,6 +60,7 @@ impl fmt::Display for Fault {
             Fault::Varint => f.write_str("variable-length integer is longer than 32 bits"),
             Fault::Trailing(n) => write!(f, "{n} bytes left over behind the last field"),
             Fault::NotInVersion(v) => write!(f, "version {v} has no place for this field's value"),
+            Fault::Version(version) => write!(f, "there is no version {version}"),
             Fault::Budget => f.write_str("lists would take far more memory than the message has bytes"),
             Fault::TagOrder(tag) => write!(f, "tagged field {tag} is out of order"),
         }

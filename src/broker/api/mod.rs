@@ -99,6 +99,19 @@ pub(super) fn handle(
         request @ (AnyRequest::SaslHandshake(_) | AnyRequest::SaslAuthenticate(_)) => {
             Step::Authenticate(Box::new(request), Manner::Whole)
         }
+        // Not in `SERVED`: who asks all the same is refused before it comes here.
+        AnyRequest::OffsetCommit(_)
+        | AnyRequest::OffsetFetch(_)
+        | AnyRequest::JoinGroup(_)
+        | AnyRequest::Heartbeat(_)
+        | AnyRequest::LeaveGroup(_)
+        | AnyRequest::SyncGroup(_)
+        | AnyRequest::DescribeGroups(_)
+        | AnyRequest::ListGroups(_)
+        | AnyRequest::DeleteGroups(_)
+        | AnyRequest::OffsetDelete(_)
+        | AnyRequest::ConsumerGroupHeartbeat(_)
+        | AnyRequest::ConsumerGroupDescribe(_) => Step::Close("an API that is not offered"),
     };
     Outcome::Done(step)
 }

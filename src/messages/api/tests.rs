@@ -164,6 +164,9 @@ impl Fill {
         let (tagged, plain): (Vec<&Field>, Vec<&Field>) =
             fields.iter().filter(here).partition(|field| field.tag.is_some());
         for field in plain {
+            if matches!(field.ty, Type::Struct(..)) && field.nullable.has(self.version) {
+                self.out.push(1);
+            }
             self.value(&field.ty);
         }
         if !self.flexible {
