@@ -9,6 +9,7 @@
     reason = "a hidden module, outside semver; what is re-exported says `non_exhaustive` itself"
 )]
 
+pub mod assign;
 pub mod batcher;
 pub mod connection;
 pub mod cursor;
