@@ -6,6 +6,7 @@ use super::api::SERVED;
 use super::cluster::{Cluster, Site};
 use super::core::Core;
 use super::faults::Fate;
+use super::groups::GroupSettings;
 use super::server::Shared;
 use super::state::Settings;
 use super::users::{MECHANISMS, Users};
@@ -17,6 +18,7 @@ use crate::net::tls::TlsServer;
 use crate::task;
 use crate::wire::Text;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -57,6 +59,7 @@ pub(super) struct Options {
     keep_requests: usize,
     hook: Option<Hook>,
     seed: Option<u64>,
+    groups: GroupSettings,
 }
 
 /// Settings that one broker and a cluster have alike.
@@ -118,6 +121,21 @@ macro_rules! options {
                 decide: impl FnMut(&SeenRequest) -> Fate + Send + 'static,
             ) -> $builder {
                 self.options.hook = Some(Box::new(decide));
+                self
+            }
+
+            /// How long the first members of a group wait for others to join (`group.initial.rebalance.delay.ms`): not at
+            /// all by default, where Kafka waits 3 seconds.
+            pub fn group_initial_rebalance_delay(mut self, delay: Duration) -> $builder {
+                self.options.groups.initial_rebalance_delay = delay;
+                self
+            }
+
+            /// The session time-outs that members of the classic protocol may ask for (`group.min.session.timeout.ms`,
+            /// `group.max.session.timeout.ms`): 6 seconds to 30 minutes by default.
+            pub fn group_session_timeouts(mut self, timeouts: RangeInclusive<Duration>) -> $builder {
+                (self.options.groups.min_session_timeout, self.options.groups.max_session_timeout) =
+                    timeouts.into_inner();
                 self
             }
 
@@ -250,6 +268,7 @@ impl Options {
             keep_requests: 0,
             hook: None,
             seed: None,
+            groups: GroupSettings::default(),
         }
     }
 
@@ -282,6 +301,7 @@ impl Options {
             default_partitions: self.partitions,
             default_replication: REPLICATION,
             auto_create_topics: self.auto_create_topics,
+            groups: self.groups,
             offer: Arc::new(Offer::kafka_4_3(SERVED)),
         };
         let seed = self.seed.unwrap_or_else(|| task::rng().u64(..));

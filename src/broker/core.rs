@@ -9,7 +9,7 @@
 //! delayed answer) is parked here under its connection; [`take_woken`](Core::take_woken) names the connections for which
 //! [`resume`](Core::resume) is worth a call before their time is over. A connection has one call at a time.
 
-use super::api::{self, Checked, Fetching};
+use super::api::{self, Checked, Fetching, GroupWait};
 use super::faults::{Byte, Decision, Fate, Manner, Refusal, corrupt_records};
 use super::state::{Node, Now, Refused, Settings, State};
 use super::watch::{Sender, Watch};
@@ -90,6 +90,10 @@ pub(super) struct Context<'a> {
     /// The broker that was asked.
     pub(super) broker: BrokerId,
     pub(super) connection: ConnectionId,
+    /// What the client calls itself.
+    pub(super) client_id: &'a str,
+    /// Where it is, as group members are told of each other.
+    pub(super) host: &'a str,
     pub(super) version: i16,
     pub(super) now: Now,
     /// What a fault has the broker refuse.
@@ -112,6 +116,11 @@ impl Context<'_> {
             Some(refusal) if refusal.is_done => work().and_then(|_| Err(refusal.refused().into())),
             Some(refusal) => Err(refusal.refused().into()),
         }
+    }
+
+    /// The error code that a fault has the broker answer with before it does anything.
+    pub(super) fn refused_before(self) -> Option<ErrorCode> {
+        self.refusal.filter(|refusal| !refusal.is_done).map(|refusal| refusal.code)
     }
 
     /// The error code that a fault has the broker answer with.
@@ -141,6 +150,8 @@ pub(super) struct Core {
 #[derive(Debug)]
 struct Connection {
     broker: BrokerId,
+    /// Where the client is.
+    host: String,
     parked: Option<Parked>,
 }
 
@@ -148,6 +159,7 @@ struct Connection {
 #[derive(Debug)]
 enum Parked {
     Fetch(Box<Fetching>, Alteration),
+    Group(GroupWait, Alteration),
     /// Until a time.
     Delayed(Box<Call>, Instant),
 }
@@ -179,7 +191,7 @@ impl Core {
     pub(super) fn connect(&mut self, broker: BrokerId, peer: &str, now: Now) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection = self.next_connection.wrapping_add(1);
-        self.connections.insert(id, Connection { broker, parked: None });
+        self.connections.insert(id, Connection { broker, host: host_of(peer), parked: None });
         self.watch.connected(broker, id, peer, now);
         id
     }
@@ -215,9 +227,7 @@ impl Core {
     /// Forgets a connection, and what it waited for.
     pub(super) fn disconnect(&mut self, id: ConnectionId) {
         let parked = self.connections.remove(&id).and_then(|connection| connection.parked);
-        if let Some(Parked::Fetch(fetching, _)) = parked {
-            fetching.unwatch(&mut self.state, id);
-        }
+        self.forget(id, parked);
     }
 
     /// Takes a request.
@@ -268,7 +278,11 @@ impl Core {
             Some(parked @ Parked::Delayed(..)) => self.park(id, parked),
             Some(Parked::Fetch(fetching, alteration)) => match fetching.resume(&mut self.state, now) {
                 Ok(response) => Step::respond(response).altered(alteration),
-                Err(fetching) => self.park_fetch(id, fetching, alteration),
+                Err(fetching) => self.park(id, Parked::Fetch(fetching, alteration)),
+            },
+            Some(Parked::Group(wait, alteration)) => match wait.resume(&mut self.state, now) {
+                Ok(response) => Step::respond(response).altered(alteration),
+                Err(wait) => self.park(id, Parked::Group(wait, alteration)),
             },
         }
     }
@@ -290,11 +304,20 @@ impl Core {
         now: Now,
     ) -> Step {
         let Some(connection) = self.connections.get(&id) else { return Step::Skip };
-        let version = call.header.request_api_version;
-        let context = Context { broker: connection.broker, connection: id, version, now, refusal };
-        match api::handle(&mut self.state, context, call.request, call.checked) {
+        let Call { header, request, checked } = call;
+        let context = Context {
+            broker: connection.broker,
+            connection: id,
+            client_id: header.client_id.as_ref().map_or("", |id| id.0.as_str()),
+            host: &connection.host,
+            version: header.request_api_version,
+            now,
+            refusal,
+        };
+        match api::handle(&mut self.state, context, request, checked) {
             api::Outcome::Done(step) => step.altered(alteration),
-            api::Outcome::Fetching(fetching) => self.park_fetch(id, fetching, alteration),
+            api::Outcome::Fetching(fetching) => self.park(id, Parked::Fetch(fetching, alteration)),
+            api::Outcome::Waiting(wait) => self.park(id, Parked::Group(wait, alteration)),
         }
     }
 
@@ -306,9 +329,8 @@ impl Core {
     fn answer_into_the_void(&mut self, id: ConnectionId, call: Call, now: Now) -> Step {
         match self.answer(id, call, None, Alteration::None, now) {
             Step::Wait(_) => {
-                if let Some(Parked::Fetch(fetching, _)) = self.unpark(id) {
-                    fetching.unwatch(&mut self.state, id);
-                }
+                let parked = self.unpark(id);
+                self.forget(id, parked);
                 Step::Skip
             }
             Step::Respond(..) => Step::Skip,
@@ -316,13 +338,19 @@ impl Core {
         }
     }
 
-    fn park_fetch(&mut self, id: ConnectionId, fetching: Box<Fetching>, alteration: Alteration) -> Step {
-        self.park(id, Parked::Fetch(fetching, alteration))
+    /// Nobody waits for a call's answer any more. What a group owes a member it goes on working at.
+    fn forget(&mut self, id: ConnectionId, parked: Option<Parked>) {
+        match parked {
+            Some(Parked::Fetch(fetching, _)) => fetching.unwatch(&mut self.state, id),
+            Some(Parked::Group(wait, _)) => wait.forget(&mut self.state),
+            Some(Parked::Delayed(..)) | None => {}
+        }
     }
 
     fn park(&mut self, id: ConnectionId, parked: Parked) -> Step {
         let step = match &parked {
             Parked::Fetch(fetching, _) => Step::Wait(fetching.until()),
+            Parked::Group(wait, _) => Step::Wait(wait.until()),
             Parked::Delayed(_, until) => Step::Delay(*until),
         };
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -340,4 +368,10 @@ impl Core {
         let broker = self.connections.get(&id)?.broker;
         self.state.nodes.get(&broker).filter(|node| node.is_up).map(|_| broker)
     }
+}
+
+/// The address of a client without its port, as Kafka writes those of group members.
+fn host_of(peer: &str) -> String {
+    let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
+    format!("/{}", host.trim_start_matches('[').trim_end_matches(']'))
 }

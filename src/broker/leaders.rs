@@ -23,6 +23,7 @@ impl State {
             node.is_fenced = true;
         }
         self.forget_sessions(gone);
+        self.groups.lose_coordinator(gone);
         for (min_insync, partition) in self.topics.partitions_mut() {
             partition.lose(gone, min_insync);
             self.woken.extend(&partition.watchers);
@@ -33,6 +34,7 @@ impl State {
     pub(super) fn unfence(&mut self, back: BrokerId) {
         let Some(node) = self.nodes.get_mut(&back) else { return };
         node.is_fenced = false;
+        self.groups.brokers_changed();
         let live: BrokerIds = self.live().map(|(id, _)| id).collect();
         for (_, partition) in self.topics.partitions_mut() {
             partition.regain(back, &live);
@@ -123,6 +125,7 @@ impl Partition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::groups::GroupSettings;
     use crate::broker::state::{Node, Settings};
     use crate::broker::topic_config::TopicConfig;
     use crate::engine::serving::Offer;
@@ -135,8 +138,14 @@ mod tests {
     /// A cluster of three brokers with a topic of one partition on these.
     fn cluster(replicas: BrokerIds) -> State {
         let offer = Arc::new(Offer::kafka_4_3([]));
-        let settings =
-            Settings { default_partitions: 1, default_replication: 3, auto_create_topics: true, offer };
+        let groups = GroupSettings::default();
+        let settings = Settings {
+            default_partitions: 1,
+            default_replication: 3,
+            auto_create_topics: true,
+            groups,
+            offer,
+        };
         let mut state = State::new(settings, 1);
         for id in 1..=3 {
             let node = Node { host: "h".into(), port: 9092, is_up: true, is_fenced: false };

@@ -36,6 +36,7 @@ mod cluster;
 mod connection;
 mod core;
 mod faults;
+mod groups;
 mod leaders;
 mod log;
 mod outbox;

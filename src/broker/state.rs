@@ -3,7 +3,8 @@
 //! One state serves all brokers of a cluster; who leads a partition is a field of the partition. It reads no clock and
 //! draws no random numbers but from the generator that it was given, so the same calls give the same cluster.
 
-use super::core::ConnectionId;
+use super::core::{ConnectionId, Context};
+use super::groups::{GroupSettings, Groups};
 use super::sessions::Sessions;
 use super::topic::{Partition, Topic, Topics, check_name};
 use super::topic_config::TopicConfig;
@@ -39,6 +40,8 @@ pub(super) struct Settings {
     pub(super) default_replication: usize,
     /// Whether Metadata creates topics that are missing (`auto.create.topics.enable`).
     pub(super) auto_create_topics: bool,
+    /// What holds for all groups.
+    pub(super) groups: GroupSettings,
     /// What is served.
     pub(super) offer: Arc<Offer>,
 }
@@ -61,6 +64,7 @@ pub(super) struct State {
     pub(super) cluster_id: Text,
     pub(super) nodes: BTreeMap<BrokerId, Node>,
     pub(super) topics: Topics,
+    pub(super) groups: Groups,
     /// What brokers say of the cluster that have not heard of its changes since.
     pub(super) held_metadata: BTreeMap<BrokerId, MetadataResponse>,
     /// Fetch sessions are a broker's own.
@@ -89,6 +93,7 @@ impl State {
     pub(super) fn new(settings: Settings, seed: u64) -> State {
         let mut rng = fastrand::Rng::with_seed(seed);
         State {
+            groups: Groups::new(settings.groups.clone()),
             settings,
             cluster_id: random_id(&mut rng).to_string().into(),
             nodes: BTreeMap::new(),
@@ -127,6 +132,19 @@ impl State {
         let hash = key.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
         let place = (hash as usize).checked_rem(self.live().count())?;
         self.live().nth(place).map(|(id, _)| id)
+    }
+
+    /// Lets a group do what is due, if there is one and the broker that was asked coordinates it.
+    ///
+    /// # Errors
+    /// NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE.
+    pub(super) fn enter_group(&mut self, id: &Text, context: Context<'_>) -> Result<(), ErrorCode> {
+        let coordinator = self.coordinator(id).ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
+        if coordinator != context.broker {
+            return Err(ErrorCode::NOT_COORDINATOR);
+        }
+        self.groups.enter(id, coordinator, context.now.at, &mut self.rng);
+        Ok(())
     }
 
     /// The fetch sessions of a broker, and the chance that their ids come from.
@@ -201,12 +219,15 @@ impl State {
     pub(super) fn delete_topic(&mut self, name: &[u8]) -> Option<Topic> {
         let topic = self.topics.remove(name)?;
         topic.partitions.iter().for_each(|partition| self.woken.extend(&partition.watchers));
+        self.groups.forget_topic(name);
         Some(topic)
     }
 
     /// Connections for which something has happened since the last call.
     pub(super) fn take_woken(&mut self) -> Vec<ConnectionId> {
-        std::mem::take(&mut self.woken)
+        let mut woken = std::mem::take(&mut self.woken);
+        woken.extend(self.groups.take_woken());
+        woken
     }
 
     /// A producer id that nobody has.

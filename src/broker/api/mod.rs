@@ -11,16 +11,29 @@ mod delete_topics;
 mod fetch;
 #[path = "10_find_coordinator.rs"]
 mod find_coordinator;
+mod group_wait;
+#[path = "12_heartbeat.rs"]
+mod heartbeat;
 #[path = "22_init_producer_id.rs"]
 mod init_producer_id;
+#[path = "11_join_group.rs"]
+mod join_group;
+#[path = "13_leave_group.rs"]
+mod leave_group;
 #[path = "02_list_offsets.rs"]
 mod list_offsets;
 #[path = "03_metadata.rs"]
 mod metadata;
+#[path = "08_offset_commit.rs"]
+mod offset_commit;
+#[path = "09_offset_fetch.rs"]
+mod offset_fetch;
 #[path = "23_offset_for_leader_epoch.rs"]
 mod offset_for_leader_epoch;
 #[path = "00_produce.rs"]
 mod produce;
+#[path = "14_sync_group.rs"]
+mod sync_group;
 
 use super::core::{Context, Step};
 use super::faults::Manner;
@@ -28,16 +41,23 @@ use super::state::State;
 use crate::messages::{AnyRequest, ApiKey, SaslAuthenticateResponse, SaslHandshakeResponse};
 
 pub(super) use fetch::Fetching;
+pub(super) use group_wait::GroupWait;
 pub(super) use metadata::snapshot as metadata_snapshot;
 pub(super) use produce::Checked;
 
 /// What is served.
-pub(super) const SERVED: [ApiKey; 12] = [
+pub(super) const SERVED: [ApiKey; 18] = [
     ApiKey::PRODUCE,
     ApiKey::FETCH,
     ApiKey::LIST_OFFSETS,
     ApiKey::METADATA,
+    ApiKey::OFFSET_COMMIT,
+    ApiKey::OFFSET_FETCH,
     ApiKey::FIND_COORDINATOR,
+    ApiKey::JOIN_GROUP,
+    ApiKey::HEARTBEAT,
+    ApiKey::LEAVE_GROUP,
+    ApiKey::SYNC_GROUP,
     ApiKey::SASL_HANDSHAKE,
     ApiKey::API_VERSIONS,
     ApiKey::CREATE_TOPICS,
@@ -54,6 +74,8 @@ pub(super) enum Outcome {
     Done(Step),
     /// There is not enough to read yet.
     Fetching(Box<Fetching>),
+    /// Other members of a group are not there yet.
+    Waiting(GroupWait),
 }
 
 /// Checks what can be checked of a request by its bytes alone.
@@ -74,6 +96,12 @@ pub(super) fn handle(
     let step = match request {
         AnyRequest::Produce(request) => produce::handle(state, context, request, checked),
         AnyRequest::Fetch(request) => return fetch::handle(state, context, &request),
+        AnyRequest::JoinGroup(request) => return join_group::handle(state, context, &request),
+        AnyRequest::SyncGroup(request) => return sync_group::handle(state, context, request),
+        AnyRequest::Heartbeat(request) => Step::respond(heartbeat::handle(state, context, &request)),
+        AnyRequest::LeaveGroup(request) => Step::respond(leave_group::handle(state, context, request)),
+        AnyRequest::OffsetCommit(request) => Step::respond(offset_commit::handle(state, context, &request)),
+        AnyRequest::OffsetFetch(request) => Step::respond(offset_fetch::handle(state, context, request)),
         AnyRequest::ListOffsets(request) => Step::respond(list_offsets::handle(state, context, &request)),
         AnyRequest::Metadata(request) => Step::respond(metadata::handle(state, context, &request)),
         AnyRequest::FindCoordinator(request) => {
@@ -100,13 +128,7 @@ pub(super) fn handle(
             Step::Authenticate(Box::new(request), Manner::Whole)
         }
         // Not in `SERVED`: who asks all the same is refused before it comes here.
-        AnyRequest::OffsetCommit(_)
-        | AnyRequest::OffsetFetch(_)
-        | AnyRequest::JoinGroup(_)
-        | AnyRequest::Heartbeat(_)
-        | AnyRequest::LeaveGroup(_)
-        | AnyRequest::SyncGroup(_)
-        | AnyRequest::DescribeGroups(_)
+        AnyRequest::DescribeGroups(_)
         | AnyRequest::ListGroups(_)
         | AnyRequest::DeleteGroups(_)
         | AnyRequest::OffsetDelete(_)

@@ -2,7 +2,7 @@
 
 use crate::broker::sessions::Sessions;
 use crate::broker::state::{Refused, State};
-use crate::messages::{AnyRequest, BrokerId, ErrorCode, FetchRequest};
+use crate::messages::{AnyRequest, BrokerId, ErrorCode, FetchRequest, OffsetFetchRequest};
 use crate::wire::{Text, Uuid};
 
 /// Topics and partitions: all, those of a name, those of an index.
@@ -62,6 +62,15 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
             });
             topics.collect()
         }
+        AnyRequest::OffsetCommit(request) => {
+            let topics = request.topics.iter().flat_map(|topic| {
+                let name = name(state, &topic.topic_id, &topic.name);
+                let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
+                indexes.map(move |index| (name.clone(), Some(index)))
+            });
+            topics.collect()
+        }
+        AnyRequest::OffsetFetch(request) => offsets_fetched(state, request),
         AnyRequest::OffsetForLeaderEpoch(request) => {
             let topics = request.topics.iter().flat_map(|topic| {
                 let indexes = topic.partitions.iter().map(|partition| partition.partition);
@@ -92,6 +101,31 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
         }
         _ => Vec::new(),
     }
+}
+
+/// The partitions that groups are asked for; all topics are those that have an offset.
+fn offsets_fetched(state: &State, request: &OffsetFetchRequest) -> Vec<Concerned> {
+    let committed = |id: &Text| {
+        let group = state.groups.get(id).into_iter();
+        group.flat_map(|group| group.offsets.iter()).map(|(topic, _)| (topic.to_string(), None))
+    };
+    let mut concerned = Vec::new();
+    for group in &request.groups {
+        match &group.topics {
+            None => concerned.extend(committed(&group.group_id)),
+            Some(topics) => concerned.extend(topics.iter().flat_map(|topic| {
+                let name = name(state, &topic.topic_id, &topic.name);
+                topic.partition_indexes.iter().map(move |index| (name.clone(), Some(*index)))
+            })),
+        }
+    }
+    match &request.topics {
+        None => concerned.extend(committed(&request.group_id)),
+        Some(topics) => concerned.extend(topics.iter().flat_map(|topic| {
+            topic.partition_indexes.iter().map(|index| (topic.name.to_string(), Some(*index)))
+        })),
+    }
+    concerned
 }
 
 /// What a fetch reads: what it names, and what its session has beside that.

@@ -1,0 +1,85 @@
+//! OffsetCommit: what a group has read, partition by partition.
+
+use crate::broker::core::Context;
+use crate::broker::groups::Members;
+use crate::broker::groups::offsets::{Committed, MAX_METADATA_BYTES};
+use crate::broker::state::State;
+use crate::messages::{
+    ErrorCode, OffsetCommitPartition, OffsetCommitPartitionResponse, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetCommitTopic, OffsetCommitTopicResponse,
+};
+use crate::wire::Text;
+
+pub(super) fn handle(
+    state: &mut State,
+    context: Context<'_>,
+    request: &OffsetCommitRequest,
+) -> OffsetCommitResponse {
+    // Who commits is looked at only when there is something that can be committed.
+    let mut allowed = None;
+    let mut commit_topic = |topic: &OffsetCommitTopic| {
+        let name = state.resolve(context.version >= 10, &topic.topic_id, &topic.name);
+        let partitions = topic.partitions.iter().map(|wanted| {
+            let shown = name.as_ref().map_or("", Text::as_str);
+            let committed = context.unless_refused(shown, Some(wanted.partition_index), || {
+                let name = name.clone()?;
+                state.topics.partition(&name, wanted.partition_index)?;
+                let allowed = *allowed.get_or_insert_with(|| may_commit(state, context, request));
+                allowed.and_then(|()| commit(state, request, &name, wanted))
+            });
+            OffsetCommitPartitionResponse {
+                partition_index: wanted.partition_index,
+                error_code: committed.err().unwrap_or_default(),
+            }
+        });
+        OffsetCommitTopicResponse {
+            partitions: partitions.collect(),
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+        }
+    };
+    let topics = request.topics.iter().map(&mut commit_topic).collect();
+    OffsetCommitResponse { topics, ..Default::default() }
+}
+
+/// Whether who commits is a member of this generation, or the group has no members; makes a group that is not there.
+fn may_commit(
+    state: &mut State,
+    context: Context<'_>,
+    request: &OffsetCommitRequest,
+) -> Result<(), ErrorCode> {
+    let OffsetCommitRequest { group_id, member_id, group_instance_id, .. } = request;
+    let generation = request.generation_id_or_member_epoch.0;
+    state.enter_group(group_id, context)?;
+    let State { groups, rng, .. } = state;
+    if groups.get(group_id).is_none() {
+        if generation >= 0 {
+            let has_code = context.version >= 9;
+            return Err(if has_code { ErrorCode::GROUP_ID_NOT_FOUND } else { ErrorCode::ILLEGAL_GENERATION });
+        }
+        groups.get_or_create(group_id, context.broker)?;
+    }
+    let checked = groups.with(group_id, context.now.at, rng, |group, turn| match &mut group.members {
+        Members::Classic(members) => {
+            members.may_commit(member_id, group_instance_id.as_ref(), generation, turn)
+        }
+    });
+    checked.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID))
+}
+
+fn commit(
+    state: &mut State,
+    request: &OffsetCommitRequest,
+    topic: &Text,
+    wanted: &OffsetCommitPartition,
+) -> Result<(), ErrorCode> {
+    let metadata = wanted.committed_metadata.as_ref().map(Text::detach).unwrap_or_default();
+    if metadata.len() > MAX_METADATA_BYTES {
+        return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
+    }
+    let offset = wanted.committed_offset;
+    let committed = Committed { offset, leader_epoch: wanted.committed_leader_epoch, metadata };
+    let group = state.groups.get_mut(&request.group_id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+    group.offsets.commit(topic, wanted.partition_index, committed);
+    Ok(())
+}

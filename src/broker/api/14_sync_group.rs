@@ -1,0 +1,60 @@
+//! SyncGroup: brings the leader's assignments, and takes each member's to it.
+
+use super::group_wait::GroupWait;
+use super::{Outcome, Step};
+use crate::broker::core::Context;
+use crate::broker::groups::Members;
+use crate::broker::groups::classic::{Sync, Synced};
+use crate::broker::state::State;
+use crate::messages::{ErrorCode, SyncGroupAssignment, SyncGroupRequest, SyncGroupResponse};
+
+pub(super) fn handle(state: &mut State, context: Context<'_>, request: SyncGroupRequest) -> Outcome {
+    if let Some(code) = context.refused_before() {
+        return refuse(code);
+    }
+    if request.group_id.is_empty() {
+        return refuse(ErrorCode::INVALID_GROUP_ID);
+    }
+    let id = request.group_id.clone();
+    if let Err(code) = state.enter_group(&id, context) {
+        return refuse(code);
+    }
+    let State { groups, rng, .. } = state;
+    let ticket = groups.issue(&id, context.connection);
+    let known = groups.with(&id, context.now.at, rng, |group, turn| match &mut group.members {
+        Members::Classic(members) => members.sync(wish(request), ticket, turn),
+    });
+    let code = if known.is_none() { Some(ErrorCode::UNKNOWN_MEMBER_ID) } else { context.refused_code() };
+    if let Some(code) = code {
+        groups.forget(ticket);
+        return refuse(code);
+    }
+    GroupWait::begin(state, context, &id, ticket)
+}
+
+fn wish(request: SyncGroupRequest) -> Sync {
+    let assignment = |own: SyncGroupAssignment| (own.member_id, own.assignment);
+    Sync {
+        member_id: request.member_id,
+        instance_id: request.group_instance_id,
+        generation: request.generation_id.0,
+        protocol_type: request.protocol_type,
+        protocol: request.protocol_name,
+        assignments: request.assignments.into_iter().map(assignment).collect(),
+    }
+}
+
+fn refuse(code: ErrorCode) -> Outcome {
+    Outcome::Done(Step::respond(answer(Synced::refused(code))))
+}
+
+/// The answer.
+pub(super) fn answer(synced: Synced) -> SyncGroupResponse {
+    SyncGroupResponse {
+        error_code: synced.error_code,
+        protocol_type: synced.protocol_type,
+        protocol_name: synced.protocol,
+        assignment: synced.assignment,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,250 @@
+//! Consumer groups and their offsets: what a group coordinator knows.
+//!
+//! [`classic`] is a group whose members assign partitions among themselves, `offsets` what a group has committed. All of it is
+//! plain state: a request and the time go in, an answer comes out, or a [`Ticket`] for one that other members have to be waited
+//! for.
+//!
+//! Time has no thread of its own. What is due by now (sessions that are over, rebalances that have waited long enough) is done
+//! before anything else is looked at, each at its own time and in its order; so a group does what it would have done with timers,
+//! and the same calls give the same group. Who waits for an answer waits until [`Groups::deadline`] at the most, to look again.
+//!
+//! A group has the one coordinator that FindCoordinator tells; [`Groups::enter`] notices that it is another than before. As
+//! `__consumer_offsets` is replicated in Kafka, the new one knows what the old one did: members, generations, assignments and
+//! offsets. Sessions begin anew, and answers that were waited for come from nobody.
+
+mod answers;
+pub(super) mod classic;
+pub(super) mod offsets;
+
+pub(super) use answers::{Answer, Answers, Ticket};
+
+use classic::ClassicGroup;
+use offsets::Offsets;
+
+use super::core::ConnectionId;
+use crate::messages::{BrokerId, ErrorCode};
+use crate::wire::Text;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Groups of a cluster; Kafka has no limit, but requests must not be able to fill the memory.
+const MAX_GROUPS: usize = 100_000;
+
+/// What holds for all groups.
+#[derive(Debug, Clone)]
+pub(super) struct GroupSettings {
+    /// How long the first members of a group wait for others (`group.initial.rebalance.delay.ms`).
+    pub(super) initial_rebalance_delay: Duration,
+    /// The shortest session time-out that a member may have (`group.min.session.timeout.ms`).
+    pub(super) min_session_timeout: Duration,
+    /// The longest (`group.max.session.timeout.ms`).
+    pub(super) max_session_timeout: Duration,
+    /// Members of a group (`group.max.size`).
+    pub(super) max_size: usize,
+}
+
+impl Default for GroupSettings {
+    fn default() -> GroupSettings {
+        GroupSettings {
+            initial_rebalance_delay: Duration::ZERO,
+            min_session_timeout: Duration::from_secs(6),
+            max_session_timeout: Duration::from_secs(1800),
+            max_size: 10_000,
+        }
+    }
+}
+
+/// What a group is given for one step.
+pub(super) struct Turn<'a> {
+    pub(super) now: Instant,
+    pub(super) settings: &'a GroupSettings,
+    pub(super) answers: &'a mut Answers,
+    pub(super) rng: &'a mut fastrand::Rng,
+}
+
+impl Turn<'_> {
+    /// The same at another time: when something was due.
+    fn at(&mut self, due: Instant) -> Turn<'_> {
+        Turn { now: due, settings: self.settings, answers: self.answers, rng: self.rng }
+    }
+}
+
+/// The groups of a cluster.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    settings: GroupSettings,
+    groups: BTreeMap<Text, Group>,
+    answers: Answers,
+}
+
+/// A group, whichever protocol its members speak.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Who coordinated it when it was last looked at.
+    coordinator: BrokerId,
+    pub(super) members: Members,
+    pub(super) offsets: Offsets,
+}
+
+/// The members of a group, by protocol.
+#[derive(Debug)]
+pub(super) enum Members {
+    Classic(ClassicGroup),
+}
+
+impl Groups {
+    pub(super) fn new(settings: GroupSettings) -> Groups {
+        Groups { settings, ..Groups::default() }
+    }
+
+    /// Lets a group do what is due, and notice that it is coordinated by another broker, if it is.
+    pub(super) fn enter(&mut self, id: &Text, coordinator: BrokerId, now: Instant, rng: &mut fastrand::Rng) {
+        let Groups { settings, groups, answers } = self;
+        let Some(group) = groups.get_mut(id) else { return };
+        let mut turn = Turn { now, settings, answers, rng };
+        if group.coordinator == coordinator {
+            group.members.advance(&mut turn);
+        } else {
+            group.coordinator = coordinator;
+            group.members.relocate(&mut turn);
+        }
+    }
+
+    /// A group, if there is one; [`enter`](Groups::enter) comes first.
+    pub(super) fn get(&self, id: &Text) -> Option<&Group> {
+        self.groups.get(id)
+    }
+
+    /// The same, to be changed by other means than members' requests.
+    pub(super) fn get_mut(&mut self, id: &Text) -> Option<&mut Group> {
+        self.groups.get_mut(id)
+    }
+
+    /// All groups there are, by ascending id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Text, &Group)> {
+        self.groups.iter()
+    }
+
+    /// A group, made if there is none.
+    ///
+    /// # Errors
+    /// POLICY_VIOLATION when there are too many.
+    pub(super) fn get_or_create(
+        &mut self,
+        id: &Text,
+        coordinator: BrokerId,
+    ) -> Result<&mut Group, ErrorCode> {
+        if !self.groups.contains_key(id) {
+            self.make_room()?;
+        }
+        let create = || Group {
+            coordinator,
+            members: Members::Classic(ClassicGroup::default()),
+            offsets: Offsets::default(),
+        };
+        Ok(self.groups.entry(id.detach()).or_insert_with(create))
+    }
+
+    /// Deletes a group with its offsets.
+    pub(super) fn remove(&mut self, id: &Text) -> Option<Group> {
+        self.groups.remove(id)
+    }
+
+    /// Works with a group and what it needs, lets it do what is due by then, and wakes those who have to look again.
+    pub(super) fn with<T>(
+        &mut self,
+        id: &Text,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+        work: impl FnOnce(&mut Group, &mut Turn<'_>) -> T,
+    ) -> Option<T> {
+        let Groups { settings, groups, answers } = self;
+        let group = groups.get_mut(id)?;
+        let mut turn = Turn { now, settings, answers, rng };
+        let result = work(group, &mut turn);
+        group.members.advance(&mut turn);
+        answers.look_again(id, group.members.deadline());
+        Some(result)
+    }
+
+    /// A ticket for a call of a connection to a group.
+    pub(super) fn issue(&mut self, group: &Text, connection: ConnectionId) -> Ticket {
+        self.answers.issue(group.detach(), connection)
+    }
+
+    /// The answer to a ticket, if it is there.
+    pub(super) fn take(&mut self, ticket: Ticket) -> Option<Answer> {
+        self.answers.take(ticket)
+    }
+
+    /// Nobody waits for the answer to a ticket any more.
+    pub(super) fn forget(&mut self, ticket: Ticket) {
+        self.answers.forget(ticket);
+    }
+
+    /// When something is due in a group. Whoever asks comes back by then.
+    pub(super) fn deadline(&mut self, id: &Text) -> Option<Instant> {
+        let due = self.groups.get(id)?.members.deadline();
+        self.answers.will_look(id, due);
+        due
+    }
+
+    /// A broker is gone: what it coordinates is somebody else's, or its own when it is back, but then it has lost sight of it.
+    pub(super) fn lose_coordinator(&mut self, gone: BrokerId) {
+        let its = self.groups.values_mut().filter(|group| group.coordinator == gone);
+        its.for_each(|group| group.coordinator = BrokerId::NONE);
+        self.answers.wake_all();
+    }
+
+    /// Brokers have come or gone: whoever waits at a coordinator asks whether it still is one.
+    pub(super) fn brokers_changed(&mut self) {
+        self.answers.wake_all();
+    }
+
+    /// A topic is deleted, and what was committed of it with it.
+    pub(super) fn forget_topic(&mut self, topic: &[u8]) {
+        self.groups.values_mut().for_each(|group| group.offsets.forget_topic(topic));
+    }
+
+    /// Connections whose parked call is worth a look.
+    pub(super) fn take_woken(&mut self) -> Vec<ConnectionId> {
+        self.answers.take_woken()
+    }
+
+    /// Room for another group; one with no members and nothing committed is no loss.
+    fn make_room(&mut self) -> Result<(), ErrorCode> {
+        if self.groups.len() < MAX_GROUPS {
+            return Ok(());
+        }
+        let is_idle = |group: &Group| group.members.is_empty() && group.offsets.is_empty();
+        let idle = self.groups.iter().find(|(_, group)| is_idle(group)).map(|(id, _)| id.clone());
+        idle.and_then(|id| self.groups.remove(&id)).map(drop).ok_or(ErrorCode::POLICY_VIOLATION)
+    }
+}
+
+impl Members {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Members::Classic(group) => group.is_empty(),
+        }
+    }
+
+    fn advance(&mut self, turn: &mut Turn<'_>) {
+        match self {
+            Members::Classic(group) => group.advance(turn),
+        }
+    }
+
+    fn relocate(&mut self, turn: &mut Turn<'_>) {
+        match self {
+            Members::Classic(group) => group.relocate(turn),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Members::Classic(group) => group.deadline(),
+        }
+    }
+}
