@@ -36,6 +36,12 @@ pub(super) struct Place {
     pub(super) partition: usize,
 }
 
+impl Seat<'_> {
+    pub(super) fn subscribes(&self, topic: usize) -> bool {
+        self.topics.binary_search(&topic).is_ok()
+    }
+}
+
 /// What each seat is given.
 pub(super) type Shares = Vec<Vec<Place>>;
 

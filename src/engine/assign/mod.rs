@@ -16,9 +16,12 @@
 //! topic; all partitions of topics that somebody subscribed to are given, but for those that a cooperative round withholds
 //! because another member still has them. Nothing that a member says can make this fail or run without bounds.
 
+mod claims;
 mod group;
+mod network;
 mod range;
 mod round_robin;
+mod sticky;
 #[cfg(test)]
 mod tests;
 
@@ -128,7 +131,8 @@ pub fn assign(
     let shares = match strategy {
         Strategy::Range => range::assign(&group),
         Strategy::RoundRobin => round_robin::assign(&group),
-        Strategy::Sticky | Strategy::CooperativeSticky => round_robin::assign(&group),
+        Strategy::Sticky => sticky::assign(&group),
+        Strategy::CooperativeSticky => sticky::assign_cooperatively(&group),
     };
     group.named(shares)
 }

@@ -8,9 +8,8 @@ pub(super) fn assign(group: &Group<'_>) -> Shares {
     group.in_order(&mut order);
     let mut turns = order.iter().cycle();
     for place in group.places() {
-        let subscribes = |seat: &&usize| {
-            group.seats.get(**seat).is_some_and(|seat| seat.topics.binary_search(&place.topic).is_ok())
-        };
+        let subscribes =
+            |seat: &&usize| group.seats.get(**seat).is_some_and(|seat| seat.subscribes(place.topic));
         // Whoever is passed over has lost the turn. The search ends: every wanted topic has a subscriber.
         if let Some(share) = turns.find(subscribes).and_then(|seat| shares.get_mut(*seat)) {
             share.push(place);
