@@ -195,7 +195,7 @@ mod sticky {
                 let wanted = names
                     .iter()
                     .enumerate()
-                    .filter(|(topic, _)| every == 1 || (topic * 7 + number) % every > 0);
+                    .filter(|(topic, _)| every == 1 || !(topic * 7 + number).is_multiple_of(every));
                 wanted.map(|(_, name)| name.as_str()).collect::<Vec<_>>()
             };
             let mut members: Vec<Member> =
