@@ -12,6 +12,10 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: SyncGroup
     if let Some(code) = context.refused_before() {
         return refuse(code);
     }
+    // Both have to be said since they can be (KIP-559).
+    if context.version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
+        return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+    }
     if request.group_id.is_empty() {
         return refuse(ErrorCode::INVALID_GROUP_ID);
     }

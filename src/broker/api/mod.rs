@@ -5,8 +5,12 @@
 mod api_versions;
 #[path = "19_create_topics.rs"]
 mod create_topics;
+#[path = "42_delete_groups.rs"]
+mod delete_groups;
 #[path = "20_delete_topics.rs"]
 mod delete_topics;
+#[path = "15_describe_groups.rs"]
+mod describe_groups;
 #[path = "01_fetch.rs"]
 mod fetch;
 #[path = "10_find_coordinator.rs"]
@@ -20,12 +24,16 @@ mod init_producer_id;
 mod join_group;
 #[path = "13_leave_group.rs"]
 mod leave_group;
+#[path = "16_list_groups.rs"]
+mod list_groups;
 #[path = "02_list_offsets.rs"]
 mod list_offsets;
 #[path = "03_metadata.rs"]
 mod metadata;
 #[path = "08_offset_commit.rs"]
 mod offset_commit;
+#[path = "47_offset_delete.rs"]
+mod offset_delete;
 #[path = "09_offset_fetch.rs"]
 mod offset_fetch;
 #[path = "23_offset_for_leader_epoch.rs"]
@@ -46,7 +54,7 @@ pub(super) use metadata::snapshot as metadata_snapshot;
 pub(super) use produce::Checked;
 
 /// What is served.
-pub(super) const SERVED: [ApiKey; 18] = [
+pub(super) const SERVED: [ApiKey; 22] = [
     ApiKey::PRODUCE,
     ApiKey::FETCH,
     ApiKey::LIST_OFFSETS,
@@ -58,6 +66,8 @@ pub(super) const SERVED: [ApiKey; 18] = [
     ApiKey::HEARTBEAT,
     ApiKey::LEAVE_GROUP,
     ApiKey::SYNC_GROUP,
+    ApiKey::DESCRIBE_GROUPS,
+    ApiKey::LIST_GROUPS,
     ApiKey::SASL_HANDSHAKE,
     ApiKey::API_VERSIONS,
     ApiKey::CREATE_TOPICS,
@@ -65,6 +75,8 @@ pub(super) const SERVED: [ApiKey; 18] = [
     ApiKey::INIT_PRODUCER_ID,
     ApiKey::OFFSET_FOR_LEADER_EPOCH,
     ApiKey::SASL_AUTHENTICATE,
+    ApiKey::DELETE_GROUPS,
+    ApiKey::OFFSET_DELETE,
 ];
 
 /// What a handler came to.
@@ -102,6 +114,12 @@ pub(super) fn handle(
         AnyRequest::LeaveGroup(request) => Step::respond(leave_group::handle(state, context, request)),
         AnyRequest::OffsetCommit(request) => Step::respond(offset_commit::handle(state, context, &request)),
         AnyRequest::OffsetFetch(request) => Step::respond(offset_fetch::handle(state, context, request)),
+        AnyRequest::DescribeGroups(request) => {
+            Step::respond(describe_groups::handle(state, context, &request))
+        }
+        AnyRequest::ListGroups(request) => Step::respond(list_groups::handle(state, context, &request)),
+        AnyRequest::DeleteGroups(request) => Step::respond(delete_groups::handle(state, context, request)),
+        AnyRequest::OffsetDelete(request) => Step::respond(offset_delete::handle(state, context, &request)),
         AnyRequest::ListOffsets(request) => Step::respond(list_offsets::handle(state, context, &request)),
         AnyRequest::Metadata(request) => Step::respond(metadata::handle(state, context, &request)),
         AnyRequest::FindCoordinator(request) => {
@@ -128,12 +146,9 @@ pub(super) fn handle(
             Step::Authenticate(Box::new(request), Manner::Whole)
         }
         // Not in `SERVED`: who asks all the same is refused before it comes here.
-        AnyRequest::DescribeGroups(_)
-        | AnyRequest::ListGroups(_)
-        | AnyRequest::DeleteGroups(_)
-        | AnyRequest::OffsetDelete(_)
-        | AnyRequest::ConsumerGroupHeartbeat(_)
-        | AnyRequest::ConsumerGroupDescribe(_) => Step::Close("an API that is not offered"),
+        AnyRequest::ConsumerGroupHeartbeat(_) | AnyRequest::ConsumerGroupDescribe(_) => {
+            Step::Close("an API that is not offered")
+        }
     };
     Outcome::Done(step)
 }

@@ -71,6 +71,13 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
             topics.collect()
         }
         AnyRequest::OffsetFetch(request) => offsets_fetched(state, request),
+        AnyRequest::OffsetDelete(request) => {
+            let topics = request.topics.iter().flat_map(|topic| {
+                let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
+                indexes.map(|index| (topic.name.to_string(), Some(index)))
+            });
+            topics.collect()
+        }
         AnyRequest::OffsetForLeaderEpoch(request) => {
             let topics = request.topics.iter().flat_map(|topic| {
                 let indexes = topic.partitions.iter().map(|partition| partition.partition);

@@ -230,6 +230,41 @@ impl Members {
         }
     }
 
+    /// What they are, `consumer` for consumers; empty before somebody has joined.
+    pub(super) fn protocol_type(&self) -> Text {
+        match self {
+            Members::Classic(group) => group.protocol_type().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// What the group is at, as ListGroups has it.
+    pub(super) fn state_name(&self) -> &'static str {
+        match self {
+            Members::Classic(group) => group.state().name(),
+        }
+    }
+
+    /// Which protocol they speak, as ListGroups has it.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Members::Classic(_) => "classic",
+        }
+    }
+
+    /// Whether they are consumers, or there are none.
+    pub(super) fn are_consumers(&self) -> bool {
+        match self {
+            Members::Classic(group) => group.is_empty() || group.is_of_consumers(),
+        }
+    }
+
+    /// Whether any of them is subscribed to a topic.
+    pub(super) fn subscribe_to(&self, topic: &str) -> bool {
+        match self {
+            Members::Classic(group) => group.subscribes(topic),
+        }
+    }
+
     fn advance(&mut self, turn: &mut Turn<'_>) {
         match self {
             Members::Classic(group) => group.advance(turn),

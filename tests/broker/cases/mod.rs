@@ -1,8 +1,10 @@
 //! Questions whose answers are those of a real Kafka.
 
 mod fetch;
+mod groups;
 mod list_offsets;
 pub mod offset_for_leader_epoch;
+mod offsets;
 mod produce;
 mod sequences;
 mod sessions;
@@ -266,6 +268,28 @@ cases! {
         the_leaders_epoch_is_checked,
         each_partition_has_an_answer_of_its_own,
         a_fetch_that_parted_is_told_the_same_end;
+    groups:
+        a_member_joins_and_gets_its_assignment_in_every_version,
+        a_second_member_makes_the_first_join_again,
+        a_member_that_leaves_makes_the_others_join_again,
+        who_waits_to_be_let_in_and_is_made_to_leave_is_unknown,
+        what_cannot_join_is_refused_by_code,
+        generations_and_members_are_checked,
+        a_member_that_joins_again_is_told_what_it_knows_unless_something_changed,
+        members_vote_for_an_assignor_that_all_have,
+        a_static_member_comes_back_without_a_rebalance,
+        who_leaves_is_told_one_by_one,
+        a_silent_member_is_gone_after_its_session,
+        a_group_is_described_by_its_state,
+        groups_are_listed_by_state_and_type,
+        groups_are_deleted_when_they_are_empty;
+    offsets:
+        offsets_come_back_in_every_version,
+        many_groups_are_asked_at_once,
+        what_cannot_be_committed_is_refused_by_code,
+        who_commits_is_checked,
+        offsets_are_deleted_unless_somebody_reads_them,
+        offsets_go_with_their_topic;
     topics:
         a_topic_is_created_described_and_deleted_in_every_version,
         what_cannot_be_created_is_refused_by_code,

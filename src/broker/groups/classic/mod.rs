@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// The protocol type of consumers, whose subscriptions and assignments the coordinator can read.
-pub(super) const CONSUMER: &str = "consumer";
+const CONSUMER: &str = "consumer";
 
 /// What a group is at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -90,10 +90,6 @@ impl ClassicGroup {
         self.state
     }
 
-    pub(in crate::broker) fn generation(&self) -> i32 {
-        self.generation
-    }
-
     /// What its members are, `consumer` for consumers; nothing before somebody has joined.
     pub(in crate::broker) fn protocol_type(&self) -> Option<&Text> {
         self.protocol_type.as_ref()
@@ -111,6 +107,11 @@ impl ClassicGroup {
 
     pub(in crate::broker) fn is_empty(&self) -> bool {
         self.state == State::Empty
+    }
+
+    /// Whether its members are consumers.
+    pub(in crate::broker) fn is_of_consumers(&self) -> bool {
+        self.protocol_type.as_ref().is_some_and(|kind| kind.as_str() == CONSUMER)
     }
 
     /// Takes note that a member is alive.
@@ -183,13 +184,16 @@ impl ClassicGroup {
         generation: i32,
         turn: &Turn<'_>,
     ) -> Result<(), ErrorCode> {
+        if generation < 0 && self.state == State::Empty {
+            // Somebody who is no member: a tool, or a consumer that assigns itself.
+            return Ok(());
+        }
         if generation >= 0 || !id.is_empty() || instance.is_some() {
             self.validate(id, instance)?;
             if generation != self.generation {
                 return Err(ErrorCode::ILLEGAL_GENERATION);
             }
-        } else if self.state != State::Empty {
-            // Only a group without members takes offsets from somebody who is none.
+        } else {
             return Err(ErrorCode::UNKNOWN_MEMBER_ID);
         }
         if self.state == State::CompletingRebalance {
@@ -202,7 +206,7 @@ impl ClassicGroup {
     /// Whether members have subscribed to a topic, as far as that can be told: only consumers say so in a way that the
     /// coordinator can read.
     pub(in crate::broker) fn subscribes(&self, topic: &str) -> bool {
-        self.protocol_type.as_ref().is_some_and(|kind| kind.as_str() == CONSUMER)
+        self.is_of_consumers()
             && self.members.values().any(|member| member.subscribes(self.protocol.as_ref(), topic))
     }
 
@@ -231,7 +235,8 @@ impl ClassicGroup {
     fn remove(&mut self, id: &Text, turn: &mut Turn<'_>) {
         if let Some(member) = self.members.remove(id) {
             if let Some(ticket) = member.awaiting_join {
-                turn.answers.give(ticket, Answer::Join(Joined::refused(id, ErrorCode::UNKNOWN_MEMBER_ID)));
+                let refused = Joined::refused(&Text::default(), ErrorCode::UNKNOWN_MEMBER_ID);
+                turn.answers.give(ticket, Answer::Join(refused));
             }
             if let Some(ticket) = member.awaiting_sync {
                 turn.answers.give(ticket, Answer::Sync(Synced::refused(ErrorCode::UNKNOWN_MEMBER_ID)));

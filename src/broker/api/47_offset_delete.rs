@@ -1,0 +1,52 @@
+//! OffsetDelete: forgets what a group has committed of partitions that none of its members is subscribed to.
+
+use crate::broker::core::Context;
+use crate::broker::groups::Group;
+use crate::broker::state::State;
+use crate::messages::{
+    ErrorCode, OffsetDeletePartition, OffsetDeletePartitionResponse, OffsetDeleteRequest,
+    OffsetDeleteResponse, OffsetDeleteTopic, OffsetDeleteTopicResponse,
+};
+use crate::wire::Text;
+
+pub(super) fn handle(
+    state: &mut State,
+    context: Context<'_>,
+    request: &OffsetDeleteRequest,
+) -> OffsetDeleteResponse {
+    if let Err(error_code) = may_delete(state, context, &request.group_id) {
+        return OffsetDeleteResponse { error_code, ..Default::default() };
+    }
+    let mut delete_topic = |topic: &OffsetDeleteTopic| {
+        let partitions = topic.partitions.iter().map(|OffsetDeletePartition { partition_index }| {
+            let deleted = context.unless_refused(&topic.name, Some(*partition_index), || {
+                delete(state, &request.group_id, &topic.name, *partition_index)
+            });
+            let (partition_index, error_code) = (*partition_index, deleted.err().unwrap_or_default());
+            OffsetDeletePartitionResponse { partition_index, error_code }
+        });
+        OffsetDeleteTopicResponse { partitions: partitions.collect(), name: topic.name.clone() }
+    };
+    let topics = request.topics.iter().map(&mut delete_topic).collect();
+    OffsetDeleteResponse { topics, ..Default::default() }
+}
+
+fn may_delete(state: &mut State, context: Context<'_>, id: &Text) -> Result<(), ErrorCode> {
+    if id.is_empty() {
+        return Err(ErrorCode::INVALID_GROUP_ID);
+    }
+    state.enter_group(id, context)?;
+    let group = state.groups.get(id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+    // What members of another kind use cannot be told.
+    if group.members.are_consumers() { Ok(()) } else { Err(ErrorCode::NON_EMPTY_GROUP) }
+}
+
+fn delete(state: &mut State, id: &Text, topic: &Text, partition: i32) -> Result<(), ErrorCode> {
+    state.topics.partition(topic, partition)?;
+    let group: &mut Group = state.groups.get_mut(id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+    if group.members.subscribe_to(topic) {
+        return Err(ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC);
+    }
+    group.offsets.delete(topic, partition);
+    Ok(())
+}
