@@ -15,7 +15,7 @@
 mod specs;
 
 use ottla::messages;
-use specs::{Api, Book, Header};
+use specs::{Api, Book, Layout};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,13 +31,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn table(book: &Book) {
-    println!("key  API               Kafka 4.3  spoken  negotiated  flexible  answered by         shaped by");
+    println!(
+        "key  API                     Kafka 4.3  spoken  negotiated  flexible  answered by         shaped by"
+    );
     for api in &book.apis {
         let row = messages::api(messages::ApiKey(api.key));
         let spoken = row.map_or("-".to_owned(), |row| row.versions.to_string());
         let negotiated = row.map_or("-".to_owned(), |row| row.negotiable.to_string());
         println!(
-            "{:>3}  {:<16}  {:<9}  {spoken:<6}  {negotiated:<10}  {:<8}  {:<18}  {}",
+            "{:>3}  {:<22}  {:<9}  {spoken:<6}  {negotiated:<10}  {:<8}  {:<18}  {}",
             api.key,
             api.name,
             api.versions.to_string(),
@@ -47,10 +49,10 @@ fn table(book: &Book) {
         );
     }
     println!();
-    for Header { message, changes, .. } in &book.headers {
+    for Layout { message, changes, .. } in book.headers.iter().chain(&book.data) {
         let kips = kips(changes.iter().map(|change| change.text.as_str()));
         println!(
-            "     {:<16}  {}, flexible {}  {kips}",
+            "     {:<33}  {}, flexible {}  {kips}",
             message.body.name, message.versions, message.flexible
         );
     }

@@ -13,19 +13,28 @@ pub mod parse;
 mod resolve;
 pub mod value;
 
-pub use model::{Api, Entity, Field, Header, Message, Struct, Type, Versions};
+pub use model::{Api, Entity, Field, Layout, Message, Struct, Type, Versions};
 pub use value::Value;
 
 use parse::SpecError;
 
-/// The files, in the order of the API keys.
+/// The files, those of APIs in the order of their keys.
 pub const FILES: &[(&str, &str)] = &[
     ("headers.spec", include_str!("../headers.spec")),
+    ("consumer_protocol.spec", include_str!("../consumer_protocol.spec")),
     ("produce.spec", include_str!("../produce.spec")),
     ("fetch.spec", include_str!("../fetch.spec")),
     ("list_offsets.spec", include_str!("../list_offsets.spec")),
     ("metadata.spec", include_str!("../metadata.spec")),
+    ("offset_commit.spec", include_str!("../offset_commit.spec")),
+    ("offset_fetch.spec", include_str!("../offset_fetch.spec")),
     ("find_coordinator.spec", include_str!("../find_coordinator.spec")),
+    ("join_group.spec", include_str!("../join_group.spec")),
+    ("heartbeat.spec", include_str!("../heartbeat.spec")),
+    ("leave_group.spec", include_str!("../leave_group.spec")),
+    ("sync_group.spec", include_str!("../sync_group.spec")),
+    ("describe_groups.spec", include_str!("../describe_groups.spec")),
+    ("list_groups.spec", include_str!("../list_groups.spec")),
     ("sasl_handshake.spec", include_str!("../sasl_handshake.spec")),
     ("api_versions.spec", include_str!("../api_versions.spec")),
     ("create_topics.spec", include_str!("../create_topics.spec")),
@@ -33,6 +42,10 @@ pub const FILES: &[(&str, &str)] = &[
     ("init_producer_id.spec", include_str!("../init_producer_id.spec")),
     ("offset_for_leader_epoch.spec", include_str!("../offset_for_leader_epoch.spec")),
     ("sasl_authenticate.spec", include_str!("../sasl_authenticate.spec")),
+    ("delete_groups.spec", include_str!("../delete_groups.spec")),
+    ("offset_delete.spec", include_str!("../offset_delete.spec")),
+    ("consumer_group_heartbeat.spec", include_str!("../consumer_group_heartbeat.spec")),
+    ("consumer_group_describe.spec", include_str!("../consumer_group_describe.spec")),
 ];
 
 /// Every spec there is.
@@ -41,7 +54,9 @@ pub struct Book {
     /// The APIs, by key.
     pub apis: Vec<Api>,
     /// What goes before requests and responses.
-    pub headers: Vec<Header>,
+    pub headers: Vec<Layout>,
+    /// What goes inside of their fields.
+    pub data: Vec<Layout>,
 }
 
 impl Book {
@@ -57,9 +72,9 @@ impl Book {
         Ok(book)
     }
 
-    /// Every message: requests and responses by API, then headers.
+    /// Every message: requests and responses by API, then headers, then data.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         let of_apis = self.apis.iter().flat_map(|api| [&api.request, &api.response]);
-        of_apis.chain(self.headers.iter().map(|header| &header.message))
+        of_apis.chain(self.headers.iter().chain(&self.data).map(|layout| &layout.message))
     }
 }

@@ -89,9 +89,9 @@ pub struct Api {
     pub response: Message,
 }
 
-/// What goes before a request or a response.
+/// Fields on their own: what goes before a request or a response, or inside a field of one.
 #[derive(Debug)]
-pub struct Header {
+pub struct Layout {
     /// What it is for.
     pub about: String,
     /// What each version changed.

@@ -1,7 +1,7 @@
 //! The notation, line by line: from text to blocks and rows. What the rows mean together is [`resolve`](super::resolve)'s.
 
 use super::Book;
-use super::model::{Api, Change, Header, Message, Versions};
+use super::model::{Api, Change, Layout, Message, Versions};
 use super::resolve::Scope;
 use std::fmt;
 
@@ -84,13 +84,16 @@ fn parse_file(lines: &[Line<'_>], book: &mut Book) -> Result<(), Mistake> {
     let blocks = blocks(lines)?;
     let mut rest = blocks.as_slice();
     while let Some((first, tail)) = rest.split_first() {
-        let own = tail.iter().take_while(|(head, _)| !matches!(word(head.text).0, "api" | "header")).count();
+        let opens = |(head, _): &Block<'_>| matches!(word(head.text).0, "api" | "header" | "data");
+        let own = tail.iter().take_while(|block| !opens(block)).count();
         let (parts, next) = tail.split_at(own);
         match word(first.0.text) {
             ("api", head) => book.apis.push(api(first, head, parts)?),
-            ("header", head) => book.headers.push(header(first, head, parts)?),
+            ("header", head) => book.headers.push(layout(first, head, parts)?),
+            ("data", head) => book.data.push(layout(first, head, parts)?),
             (other, _) => {
-                return Err((first.0.number, format!("`{other}` where `api` or `header` should stand")));
+                let what = format!("`{other}` where `api`, `header` or `data` should stand");
+                return Err((first.0.number, what));
             }
         }
         rest = next;
@@ -155,7 +158,7 @@ fn api(block: &Block<'_>, head: &str, parts: &[Block<'_>]) -> Result<Api, Mistak
     Ok(Api { key, name, versions, unstable, answered_by, about, changes, request, response })
 }
 
-fn header(block: &Block<'_>, head: &str, parts: &[Block<'_>]) -> Result<Header, Mistake> {
+fn layout(block: &Block<'_>, head: &str, parts: &[Block<'_>]) -> Result<Layout, Mistake> {
     let line = block.0.number;
     let head = Head::parse(line, head)?;
     let (mut changes, mut message) = (Vec::new(), None);
@@ -167,12 +170,14 @@ fn header(block: &Block<'_>, head: &str, parts: &[Block<'_>]) -> Result<Header, 
                 let body = scope.message(head.name.clone(), &rows(below)?)?;
                 message = Some(Message { versions: head.versions, flexible: head.flexible, body });
             }
-            (other, _) => return Err((opening.number, format!("`{other}` opens nothing in a header"))),
+            (other, _) => {
+                return Err((opening.number, format!("`{other}` opens nothing below `header` or `data`")));
+            }
         }
     }
     every_version_told(line, head.versions, &changes)?;
-    let message = message.ok_or((line, "a header needs `fields`".to_owned()))?;
-    Ok(Header { about: prose(block.1), changes, message })
+    let message = message.ok_or((line, "`header` and `data` need `fields`".to_owned()))?;
+    Ok(Layout { about: prose(block.1), changes, message })
 }
 
 /// `NAME VERSIONS, flexible VERSIONS, unstable VERSIONS`

@@ -1,10 +1,11 @@
 //! The codec's own listing against the specs: the messages, and the table of APIs.
 
 use crate::compare::{self, Names};
+use crate::support::codec::type_of_layout;
 use crate::support::reader::interpreter::decode_field;
 use crate::support::reader::{Api, Book, Field, Message, Struct, Type, Value, Versions};
-use ottla::messages::{APIS, RequestHeader, ResponseHeader};
-use ottla::wire::{Span, Wire, schema};
+use ottla::messages::APIS;
+use ottla::wire::{Span, schema};
 
 #[test]
 fn the_table_of_apis_equals_the_specs() {
@@ -43,8 +44,9 @@ fn the_codecs_messages_equal_the_specs() {
             found.extend(compare::messages(&bare(spec), &listed(spec, ty), Names::Exact));
         }
     }
-    for (header, ty) in book.headers.iter().zip([RequestHeader::TYPE, ResponseHeader::TYPE]) {
-        found.extend(compare::messages(&bare(&header.message), &listed(&header.message, ty), Names::Exact));
+    for spec in book.headers.iter().chain(&book.data).map(|layout| &layout.message) {
+        let ty = type_of_layout(&spec.body.name);
+        found.extend(compare::messages(&bare(spec), &listed(spec, ty), Names::Exact));
     }
     assert!(found.is_empty(), "{} differences of specs and code:\n{}", found.len(), found.join("\n"));
 }

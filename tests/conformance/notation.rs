@@ -17,7 +17,11 @@ fn every_spec_is_read() {
     listed.sort_unstable();
     assert_eq!(there, listed, "reader/mod.rs lists every file");
     let book = Book::read().unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(book.apis.len() + 1, FILES.len(), "one file an API, and the headers");
+    assert_eq!(
+        book.apis.len() + 2,
+        FILES.len(),
+        "one file an API, the headers, what members tell each other"
+    );
     assert!(book.apis.is_sorted_by_key(|api| api.key), "listed in the order of the keys");
 }
 
@@ -166,7 +170,7 @@ fn a_mistake_is_told_with_its_line() {
         (", unstable 5", ", shaky 5", 2, "`shaky 5` is neither"),
         ("answered by broker, controller", "", 2, "who answers it"),
         ("# A comment.", "  indented", 1, "an indented line below nothing"),
-        ("# A comment.", "apis 1", 1, "`apis` where `api` or `header` should stand"),
+        ("# A comment.", "apis 1", 1, "`apis` where `api`, `header` or `data` should stand"),
         ("# A comment.", "\tapi", 1, "a tab"),
     ];
     for (from, to, line, what) in cases {

@@ -3,9 +3,11 @@
 use super::reader::{Book, Message};
 use bytes::{Bytes, BytesMut};
 use ottla::messages::{
-    APIS, AnyRequest, AnyResponse, ApiKey, ErrorCode, MessageError, RequestHeader, ResponseHeader,
+    APIS, AnyRequest, AnyResponse, ApiKey, ConsumerProtocolAssignment, ConsumerProtocolSubscription,
+    CooperativeStickyAssignorUserData, ErrorCode, MessageError, RequestHeader, ResponseHeader,
+    StickyAssignorUserData,
 };
-use ottla::wire::{self, Counter, Gather, Sink, Wire, WireError};
+use ottla::wire::{self, Counter, Gather, Sink, Wire, WireError, schema};
 
 /// A message of a spec, and what the codec has for it.
 #[derive(Clone, Copy)]
@@ -19,8 +21,7 @@ pub struct Subject<'a> {
 enum Kind {
     Request(ApiKey),
     Response(ApiKey),
-    RequestHeader,
-    ResponseHeader,
+    Layout(Layout),
 }
 
 /// A decoded message.
@@ -28,8 +29,61 @@ enum Kind {
 pub enum Decoded {
     Request(AnyRequest),
     Response(AnyResponse),
-    RequestHeader(RequestHeader),
-    ResponseHeader(ResponseHeader),
+    Layout(DecodedLayout),
+}
+
+/// What is no message of an API, and has no enumeration of the codec's own.
+macro_rules! layouts {
+    ($($name:ident),*) => {
+        #[derive(Clone, Copy)]
+        enum Layout { $($name),* }
+
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum DecodedLayout { $($name($name)),* }
+
+        impl Layout {
+            fn named(name: &str) -> Layout {
+                match name {
+                    $( stringify!($name) => Layout::$name, )*
+                    other => panic!("the codec has no {other}"),
+                }
+            }
+
+            fn decode(self, version: i16, flexible: bool, bytes: &Bytes) -> Result<DecodedLayout, WireError> {
+                match self {
+                    $( Layout::$name => wire::decode(bytes, version, flexible).map(DecodedLayout::$name), )*
+                }
+            }
+
+            fn ty(self) -> schema::Type {
+                match self { $( Layout::$name => $name::TYPE, )* }
+            }
+        }
+
+        impl DecodedLayout {
+            fn encode(&self, version: i16, flexible: bool, out: &mut BytesMut) -> Result<(), WireError> {
+                match self { $( DecodedLayout::$name(value) => wire::encode(value, version, flexible, out), )* }
+            }
+
+            fn write<S: Sink>(&self, sink: &mut S) {
+                match self { $( DecodedLayout::$name(value) => value.encode(sink), )* }
+            }
+        }
+    };
+}
+
+layouts!(
+    RequestHeader,
+    ResponseHeader,
+    ConsumerProtocolSubscription,
+    ConsumerProtocolAssignment,
+    StickyAssignorUserData,
+    CooperativeStickyAssignorUserData
+);
+
+/// What the codec lists of headers, and of what goes inside a field.
+pub fn type_of_layout(name: &str) -> schema::Type {
+    Layout::named(name).ty()
 }
 
 /// Every message of the specs that the codec speaks: all of them, or `the_table_of_apis_equals_the_specs` fails.
@@ -42,15 +96,11 @@ pub fn subjects(book: &Book) -> Vec<Subject<'_>> {
             Subject { message: &api.response, kind: Kind::Response(key) },
         ]
     });
-    let headers = book.headers.iter().map(|header| {
-        let kind = match header.message.body.name.as_str() {
-            "RequestHeader" => Kind::RequestHeader,
-            "ResponseHeader" => Kind::ResponseHeader,
-            other => panic!("a header `{other}`"),
-        };
-        Subject { message: &header.message, kind }
+    let layouts = book.headers.iter().chain(&book.data).map(|layout| Subject {
+        message: &layout.message,
+        kind: Kind::Layout(Layout::named(&layout.message.body.name)),
     });
-    apis.chain(headers).collect()
+    apis.chain(layouts).collect()
 }
 
 impl Subject<'_> {
@@ -69,8 +119,7 @@ impl Subject<'_> {
             Kind::Response(key) => {
                 AnyResponse::decode(key, version, bytes).map(Decoded::Response).map_err(inner)
             }
-            Kind::RequestHeader => wire::decode(bytes, version, flexible).map(Decoded::RequestHeader),
-            Kind::ResponseHeader => wire::decode(bytes, version, flexible).map(Decoded::ResponseHeader),
+            Kind::Layout(layout) => layout.decode(version, flexible, bytes).map(Decoded::Layout),
         }
     }
 
@@ -81,8 +130,7 @@ impl Subject<'_> {
         match value {
             Decoded::Request(request) => request.encode(version, &mut out).map_err(inner),
             Decoded::Response(response) => response.encode(version, &mut out).map_err(inner),
-            Decoded::RequestHeader(header) => wire::encode(header, version, flexible, &mut out),
-            Decoded::ResponseHeader(header) => wire::encode(header, version, flexible, &mut out),
+            Decoded::Layout(layout) => layout.encode(version, flexible, &mut out),
         }?;
         Ok(out)
     }
@@ -107,8 +155,7 @@ impl Decoded {
         match self {
             Decoded::Request(request) => request.write(sink),
             Decoded::Response(response) => response.write(sink),
-            Decoded::RequestHeader(header) => header.encode(sink),
-            Decoded::ResponseHeader(header) => header.encode(sink),
+            Decoded::Layout(layout) => layout.write(sink),
         }
     }
 
@@ -119,7 +166,7 @@ impl Decoded {
         match self {
             Decoded::Request(request) => request.faults(&mut see),
             Decoded::Response(response) => response.faults(&mut see),
-            Decoded::RequestHeader(_) | Decoded::ResponseHeader(_) => {}
+            Decoded::Layout(_) => {}
         }
         seen
     }

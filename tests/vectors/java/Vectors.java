@@ -6,13 +6,18 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
+import org.apache.kafka.clients.consumer.StickyAssignor;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.message.ConsumerProtocolAssignment;
+import org.apache.kafka.common.message.ConsumerProtocolSubscription;
 import org.apache.kafka.common.message.RequestHeaderData;
 import org.apache.kafka.common.message.ResponseHeaderData;
 import org.apache.kafka.common.protocol.Message;
@@ -21,6 +26,7 @@ import org.apache.kafka.common.protocol.types.BoundField;
 import org.apache.kafka.common.protocol.types.Field;
 import org.apache.kafka.common.protocol.types.RawTaggedField;
 import org.apache.kafka.common.protocol.types.Schema;
+import org.apache.kafka.common.protocol.types.Struct;
 import org.apache.kafka.common.protocol.types.TaggedFields;
 import org.apache.kafka.common.record.internal.BaseRecords;
 import org.apache.kafka.common.record.internal.MemoryRecords;
@@ -67,6 +73,14 @@ public final class Vectors {
             versions(out, "RequestHeader", RequestHeaderData.SCHEMAS, RequestHeaderData::new);
             versions(out, "ResponseHeader", ResponseHeaderData.SCHEMAS, ResponseHeaderData::new);
         }
+        try (PrintWriter out = open(folder, "consumer_protocol")) {
+            versions(out, "ConsumerProtocolSubscription", ConsumerProtocolSubscription.SCHEMAS, ConsumerProtocolSubscription::new);
+            versions(out, "ConsumerProtocolAssignment", ConsumerProtocolAssignment.SCHEMAS, ConsumerProtocolAssignment::new);
+            structs(out, "StickyAssignorUserData", schema(StickyAssignor.class, "STICKY_ASSIGNOR_USER_DATA_V0"),
+                schema(StickyAssignor.class, "STICKY_ASSIGNOR_USER_DATA_V1"));
+            structs(out, "CooperativeStickyAssignorUserData",
+                schema(CooperativeStickyAssignor.class, "COOPERATIVE_STICKY_ASSIGNOR_USER_DATA_V0"));
+        }
         for (int i = 1; i < args.length; i++) {
             ApiMessageType api = ApiMessageType.fromApiKey(Short.parseShort(args[i]));
             try (PrintWriter out = open(folder, snake(api.name))) {
@@ -100,11 +114,37 @@ public final class Vectors {
                 Filling drawn = filling == Filling.FOREIGN ? Filling.FULL : filling;
                 Message message = maker.make();
                 new Vectors(filling, name + version + drawn).fill(message, schemas[version]);
-                byte[] bytes = MessageUtil.byteBufferToArray(MessageUtil.toByteBufferAccessor(message, version).buffer());
-                String text = bytes.length == 0 ? "-" : Base64.getEncoder().withoutPadding().encodeToString(bytes);
-                out.printf("%s %d %s %s%n", name, version, filling.name().toLowerCase(Locale.ROOT), text);
+                print(out, name, version, filling, MessageUtil.toByteBufferAccessor(message, version).buffer());
             }
         }
+    }
+
+    /** What has a schema and no class of its own. */
+    private static void structs(PrintWriter out, String name, Schema... schemas) {
+        for (short version = 0; version < schemas.length; version++) {
+            for (Filling filling : Filling.values()) {
+                if (filling == Filling.FOREIGN) {
+                    continue;
+                }
+                Struct struct = new Vectors(filling, name + version + filling).struct(schemas[version]);
+                ByteBuffer buffer = ByteBuffer.allocate(struct.sizeOf());
+                struct.writeTo(buffer);
+                buffer.flip();
+                print(out, name, version, filling, buffer);
+            }
+        }
+    }
+
+    private static Schema schema(Class<?> assignor, String name) throws Exception {
+        java.lang.reflect.Field field = assignor.getDeclaredField(name);
+        field.setAccessible(true);
+        return (Schema) field.get(null);
+    }
+
+    private static void print(PrintWriter out, String name, short version, Filling filling, ByteBuffer buffer) {
+        byte[] bytes = MessageUtil.byteBufferToArray(buffer);
+        String text = bytes.length == 0 ? "-" : Base64.getEncoder().withoutPadding().encodeToString(bytes);
+        out.printf("%s %d %s %s%n", name, version, filling.name().toLowerCase(Locale.ROOT), text);
     }
 
     private static TaggedFields tagged(Schema schema) {
@@ -209,6 +249,31 @@ public final class Vectors {
             list.add(value(element, elementJava));
         }
         return list;
+    }
+
+    private Struct struct(Schema schema) {
+        Struct struct = new Struct(schema);
+        for (BoundField field : schema.fields()) {
+            struct.set(field, member(field.def.type));
+        }
+        return struct;
+    }
+
+    /** A value of a type of the protocol, as {@link Struct} takes it. */
+    private Object member(org.apache.kafka.common.protocol.types.Type type) {
+        if (type.isArray()) {
+            Object[] list = new Object[filling == Filling.DEFAULT ? 0 : random() ? random.nextInt(4) : 1 + random.nextInt(2)];
+            Arrays.setAll(list, i -> member(type.arrayElementType().orElseThrow()));
+            return list;
+        }
+        if (type instanceof Schema) {
+            return struct((Schema) type);
+        }
+        return switch (type.toString()) {
+            case "INT32" -> filling == Filling.DEFAULT ? 0 : (int) number(32);
+            case "STRING" -> text();
+            default -> throw new IllegalStateException("no value for " + type);
+        };
     }
 
     /** A number of so many bits, the ends of the range more often than others; outside of RANDOM never zero or -1. */
