@@ -56,8 +56,21 @@ fn vectors_of_java(corpus: &Corpus, folder: &Path) {
             if let Some(api) = APIS.iter().find(named("Response")) {
                 corpus.add("responses", &[&row(api.key, version), &bytes]);
             }
+            blob(corpus, message, version, &bytes);
         }
     }
+}
+
+/// What the members of a group send each other; the two that have a version have it in front.
+fn blob(corpus: &Corpus, message: &str, version: i16, bytes: &[u8]) {
+    let (kind, front) = match message {
+        "ConsumerProtocolSubscription" => (0, version.to_be_bytes().to_vec()),
+        "ConsumerProtocolAssignment" => (1, version.to_be_bytes().to_vec()),
+        "StickyAssignorUserData" => (2, Vec::new()),
+        "CooperativeStickyAssignorUserData" => (3, Vec::new()),
+        _ => return,
+    };
+    corpus.add("assignor_metadata", &[&[kind], &front, bytes]);
 }
 
 /// A login that succeeds, as each side hears it, with the nonces and the user of the targets.
