@@ -6,6 +6,7 @@
 //! The bytes behind it are read as an [`Input`]: numbers from the front, for choices; the rest for what a peer might send.
 
 mod assignor_metadata;
+mod assignors;
 mod compression;
 mod connection;
 mod frames;
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, fn(Input<'_>))] = &[
     ("settings", settings::all_sources),
     ("view", view::metadata),
     ("assignor_metadata", assignor_metadata::blobs),
+    ("assignors", assignors::groups),
 ];
 
 /// Runs one input, unless it is for another target than the one that `FUZZ_TARGET` names: `false` then.

@@ -13,11 +13,8 @@ pub(super) struct Claims(Vec<Vec<Claim>>);
 /// What is said of one partition.
 #[derive(Clone, Copy, Default)]
 struct Claim {
-    /// Who said so first.
-    first: Option<usize>,
-    /// Whether somebody else said so as well.
-    is_contested: bool,
-    /// The highest generation of which it was said.
+    is_claimed: bool,
+    /// The highest generation of which it was.
     generation: i32,
     /// Whose it is by right.
     holder: Option<usize>,
@@ -63,7 +60,7 @@ impl Claims {
         (held, free)
     }
 
-    /// Takes back what somebody other than its new member has: it is to be given up first, and is given in the round after
+    /// Takes back what somebody has whose it is not any more: it is to be given up first, and is given in the round after
     /// (KIP-429). What a member holds by right it keeps, whoever else has not heard of it.
     pub(super) fn withhold(&self, shares: &mut Shares) {
         for (seat, share) in shares.iter_mut().enumerate() {
@@ -77,22 +74,18 @@ impl Claims {
 
 impl Claim {
     fn hear(&mut self, seat: usize, generation: i32) {
-        match self.first {
-            None => *self = Claim { first: Some(seat), is_contested: false, generation, holder: Some(seat) },
-            // Said twice by one: seats are heard one after the other.
-            Some(_) if self.holder == Some(seat) => {}
-            Some(first) => {
-                self.is_contested |= first != seat;
-                if generation > self.generation {
-                    (self.generation, self.holder) = (generation, Some(seat));
-                } else if generation == self.generation {
-                    self.holder = None;
-                }
-            }
+        // Said twice by one: seats are heard one after the other.
+        if self.holder == Some(seat) {
+            return;
+        }
+        if !self.is_claimed || generation > self.generation {
+            *self = Claim { is_claimed: true, generation, holder: Some(seat) };
+        } else if generation == self.generation {
+            self.holder = None;
         }
     }
 
     fn is_free_for(&self, seat: usize) -> bool {
-        self.holder == Some(seat) || !self.is_contested && self.first.is_none_or(|first| first == seat)
+        !self.is_claimed || self.holder == Some(seat)
     }
 }

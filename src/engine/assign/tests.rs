@@ -184,6 +184,22 @@ mod sticky {
         assert_eq!(said(&whole), "a: t0-0 t0-1, b: t0-2 t1-0, c: t1-1 t1-2");
     }
 
+    /// `a` has one too many. To `b`, who is looked at first, it could give only what it held; to `c` what nobody held.
+    #[test]
+    fn what_nobody_held_moves_first() {
+        let topics = counts(&[("t0", 1), ("t1", 2), ("t2", 1), ("t3", 2), ("t4", 2), ("t5", 5)]);
+        let d = [("t5", 0), ("t5", 1), ("t5", 2), ("t5", 3), ("t5", 4)];
+        let members = [
+            owner("a", &["t0", "t2", "t4"], &[("t0", 0)], 1),
+            owner("b", &["t0", "t1"], &[("t1", 0), ("t1", 1)], 1),
+            owner("c", &["t2", "t3"], &[("t3", 0), ("t3", 1)], 1),
+            owner("d", &["t4", "t5"], &d, 1),
+        ];
+        let assigned = assign(Strategy::Sticky, &members, &topics);
+        let wanted = "a: t0-0 t4-0 t4-1, b: t1-0 t1-1, c: t2-0 t3-0 t3-1, d: t5-0 t5-1 t5-2 t5-3 t5-4";
+        assert_eq!(said(&assigned), wanted);
+    }
+
     /// 200 members and 10,000 partitions, with subscriptions alike and unlike; then a quarter of the members leaves, and twice
     /// as many join. What is looked at is that it ends, soon, and evenly.
     #[test]
