@@ -1,21 +1,31 @@
 //! Requests that find their broker, and are repeated as long as that can help.
 
+use super::coordinators::leaves_doubt;
 use super::link::said_of;
 use super::{Cluster, Link};
-use crate::engine::retry::{Failure, Next, Repeat, is_worth_a_warning};
+use crate::engine::retry::{Failure, Next, Policy, Repeat, is_worth_a_warning};
 use crate::error::{Error, ErrorKind, Result, Sent};
-use crate::messages::{Request, Route};
+use crate::messages::{BrokerId, Request, Route};
 use crate::task;
-use crate::wire::Span;
+use crate::wire::{Span, Text};
 use std::time::Instant;
 
 /// Who is to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum Reach<'a> {
     /// Any broker.
     Any,
     /// The controller; any broker passes requests on to it where the view names none.
     Controller,
+    /// The coordinator of this group.
+    Group(&'a Text),
+}
+
+/// Whom an attempt has reached, as far as it went.
+#[derive(Debug, Default)]
+struct Used {
+    broker: Option<BrokerId>,
+    link: Option<Link>,
 }
 
 impl Cluster {
@@ -29,17 +39,16 @@ impl Cluster {
     /// A dropped future gives up the answer; the request may be carried out all the same.
     pub(crate) async fn call<R: Request>(
         &self,
-        reach: Reach,
+        reach: Reach<'_>,
         build: impl Fn(i16) -> R,
         wanted: Span,
         deadline: Instant,
         judge: impl Fn(&R::Response) -> Option<Error>,
     ) -> Result<R::Response> {
-        let policy = self.retries();
         let mut attempt = 0u32;
         loop {
             attempt = attempt.saturating_add(1);
-            let mut used = None;
+            let mut used = Used::default();
             let outcome = self.try_once(reach, &build, wanted, deadline, &mut used).await;
             let error = match outcome {
                 Ok(response) => match judge(&response) {
@@ -48,23 +57,21 @@ impl Cluster {
                 },
                 Err(error) => error,
             };
-            let failure = Failure {
-                fault: error.kind(),
-                sent: if error.is_possibly_written() { Sent::Maybe } else { Sent::Never },
+            let failed = Failed {
+                policy: self.retries(),
                 repeat: if R::API.repeatable { Repeat::Read } else { Repeat::WriteOnce },
                 route: route(reach),
                 attempt,
-                now: task::now(),
                 deadline,
             };
-            let next = policy.decide(&failure, &mut task::rng());
-            if is_worth_a_warning(error.kind(), attempt) {
-                tracing::warn!(%error, attempt, "a request fails again and again");
-            } else {
-                tracing::debug!(%error, ?next, attempt, "request failed");
-            }
-            if let (Next::Reconnect(_), Some(link)) = (next, &used) {
+            let next = failed.decide(&error);
+            if let (Next::Reconnect(_), Some(link)) = (next, &used.link) {
                 link.close(error.clone());
+            }
+            if let (Reach::Group(group), Some(broker)) = (reach, used.broker)
+                && leaves_doubt(error.kind())
+            {
+                self.forget_coordinator(group, broker);
             }
             self.prepare(next, deadline, error).await?;
         }
@@ -79,11 +86,12 @@ impl Cluster {
             Next::Expire => {
                 Err(Error::new(ErrorKind::Timeout, "give up: the time is over").with_source(error))
             }
-            Next::Retry(at) | Next::Reconnect(at) => {
+            // A coordinator that was forgotten is looked up by the next attempt.
+            Next::Retry(at) | Next::Reconnect(at) | Next::FindCoordinator(at) => {
                 task::sleep_until(at).await;
                 Ok(())
             }
-            Next::Refresh(at) | Next::FindCoordinator(at) => {
+            Next::Refresh(at) => {
                 task::sleep_until(at).await;
                 self.refresh(deadline).await.map(drop)
             }
@@ -97,13 +105,14 @@ impl Cluster {
 
     async fn try_once<R: Request>(
         &self,
-        reach: Reach,
+        reach: Reach<'_>,
         build: impl Fn(i16) -> R,
         wanted: Span,
         deadline: Instant,
-        used: &mut Option<Link>,
+        used: &mut Used,
     ) -> Result<R::Response> {
-        let link = used.insert(self.some_link::<R>(reach, deadline).await?);
+        let broker = *used.broker.insert(self.pick(reach, deadline).await?);
+        let link = used.link.insert(self.link(broker, R::API.lane, deadline).await?);
         let version = link.version::<R>(wanted)?;
         let late = |sent| {
             let attempt = format!("wait for the answer to {}", R::API.key);
@@ -114,23 +123,51 @@ impl Cluster {
         task::until(deadline, reply).await.ok_or_else(|| late(Sent::Maybe))?
     }
 
-    async fn some_link<R: Request>(&self, reach: Reach, deadline: Instant) -> Result<Link> {
+    async fn pick(&self, reach: Reach<'_>, deadline: Instant) -> Result<BrokerId> {
+        if let Reach::Group(group) = reach {
+            return self.coordinator_once(group, deadline).await;
+        }
         let view = match self.view() {
             view if view.is_empty() => self.refresh(deadline).await?,
             view => view,
         };
         let controller = view.controller().filter(|_| reach == Reach::Controller).map(|broker| broker.id);
         let readiest = || self.shared.known_brokers().first().and_then(|peer| peer.id);
-        match controller.or_else(readiest) {
-            Some(broker) => self.link(broker, R::API.lane, deadline).await,
-            None => Err(Error::new(ErrorKind::Internal, "find a broker: the view has none")),
-        }
+        let nobody = || Error::new(ErrorKind::Internal, "find a broker: the view has none");
+        controller.or_else(readiest).ok_or_else(nobody)
     }
 }
 
-fn route(reach: Reach) -> Route {
+/// What is known of a request that failed, beside the error.
+pub(super) struct Failed {
+    pub(super) policy: Policy,
+    pub(super) repeat: Repeat,
+    pub(super) route: Route,
+    pub(super) attempt: u32,
+    pub(super) deadline: Instant,
+}
+
+impl Failed {
+    /// What to do, said in the log as well.
+    pub(super) fn decide(&self, error: &Error) -> Next {
+        let Failed { policy, repeat, route, attempt, deadline } = *self;
+        let sent = if error.is_possibly_written() { Sent::Maybe } else { Sent::Never };
+        let fault = error.kind();
+        let failure = Failure { fault, sent, repeat, route, attempt, now: task::now(), deadline };
+        let next = policy.decide(&failure, &mut task::rng());
+        if is_worth_a_warning(fault, attempt) {
+            tracing::warn!(%error, attempt, "a request fails again and again");
+        } else {
+            tracing::debug!(%error, ?next, attempt, "request failed");
+        }
+        next
+    }
+}
+
+fn route(reach: Reach<'_>) -> Route {
     match reach {
         Reach::Any => Route::Any,
         Reach::Controller => Route::Controller,
+        Reach::Group(_) => Route::GroupCoordinator,
     }
 }

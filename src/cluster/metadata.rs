@@ -336,9 +336,7 @@ async fn ask_one_of(cluster: &Arc<Shared>, peers: Vec<Peer>, requests: &[Metadat
     let told = race(peers, STAGGER, deadline, asking).await;
     told.map_err(|failed| {
         let late = || Error::new(ErrorKind::Timeout, "ask any broker for metadata");
-        // What a person has to mend is told before what may pass.
-        let (retriable, last): (Vec<Error>, Vec<Error>) = failed.into_iter().partition(Error::is_retriable);
-        last.into_iter().chain(retriable).next().unwrap_or_else(late)
+        super::worst(failed).unwrap_or_else(late)
     })
 }
 

@@ -8,6 +8,7 @@
 //! May import `net`, `engine`, `messages`, `config`, `error`, `task`.
 
 mod call;
+mod coordinators;
 mod link;
 mod metadata;
 
@@ -24,6 +25,7 @@ use crate::net::dial::{Dial, Security};
 use crate::net::pool::{Line, Peer, Pool};
 use crate::task::{self, Owned};
 use crate::wire::Text;
+use coordinators::Coordinators;
 use metadata::Metadata;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +52,7 @@ struct Shared {
     config: Arc<ClientConfig>,
     pool: Pool,
     metadata: Metadata,
+    coordinators: Coordinators,
     closed: AtomicBool,
 }
 
@@ -79,8 +82,13 @@ impl Cluster {
     pub(crate) fn new(config: ClientConfig, dial: Arc<dyn Dial>, security: Security, auth: Auth) -> Cluster {
         let config = Arc::new(config);
         let pool = Pool::new(Arc::clone(&config), dial, security, Arc::new(auth));
-        let shared =
-            Arc::new(Shared { config, pool, metadata: Metadata::new(), closed: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            config,
+            pool,
+            metadata: Metadata::new(),
+            coordinators: Coordinators::default(),
+            closed: AtomicBool::new(false),
+        });
         let refresher = Owned::spawn(metadata::run(Arc::clone(&shared)));
         Cluster { shared, refresher: Arc::new(Mutex::new(Some(refresher))) }
     }
@@ -233,6 +241,12 @@ pub(crate) fn check_name(name: &Text) -> Result<()> {
     let attempt =
         format!("name a topic: names have 1 to {MAX_NAME} characters, and this one has {}", name.len());
     Err(Error::new(ErrorKind::InvalidInput, attempt))
+}
+
+/// The failure to tell of several: what a person has to mend comes before what may pass.
+fn worst(failed: Vec<Error>) -> Option<Error> {
+    let (retriable, last): (Vec<Error>, Vec<Error>) = failed.into_iter().partition(Error::is_retriable);
+    last.into_iter().chain(retriable).next()
 }
 
 fn closed() -> Error {

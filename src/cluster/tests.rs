@@ -1,6 +1,9 @@
-//! The cluster against scripted brokers on a paused clock: [`metadata`] for the view, [`calls`] for requests.
+//! The cluster against scripted brokers on a paused clock: [`metadata`] for the view, [`calls`] for requests;
+//! [`coordinators`] against embedded brokers.
 
 mod calls;
+#[cfg(feature = "broker")]
+mod coordinators;
 mod metadata;
 
 use super::*;
