@@ -273,4 +273,25 @@ mod tests {
         assert_eq!(CooperativeStickyAssignorUserData::read(&longer), Ok(user_data));
         assert!(CooperativeStickyAssignorUserData::read(&Bytes::from_static(&[0, 0])).is_err());
     }
+
+    /// Bytes of Kafka's own `StickyAssignor` and `ConsumerProtocol`, both ways.
+    #[test]
+    fn whole_blobs_are_those_of_javas_consumer() {
+        let orders: &[u8] = &[0, 0, 0, 1, 0, 6, b'o', b'r', b'd', b'e', b'r', b's'];
+        let orders_2 = [orders, &[0, 0, 0, 1, 0, 0, 0, 2]].concat();
+        let remembered = [&orders_2[..], &[0, 0, 0, 7]].concat();
+        let blob: [&[u8]; 6] =
+            [&[0, 3], orders, &[0, 0, 0, 24], &remembered, &remembered, &[0, 2, b'r', b'1']];
+        let blob = Bytes::from(blob.concat());
+
+        let read = ConsumerProtocolSubscription::read(&blob).unwrap();
+        let owned = vec![partitions("orders", &[2])];
+        assert_eq!((&read.owned_partitions, read.generation_id), (&owned, GenerationId(7)));
+        assert_eq!((&read.topics[..], read.rack_id.clone()), (&["orders".into()][..], Some("r1".into())));
+        assert_eq!(read.write(ConsumerProtocolSubscription::VERSION).unwrap(), blob);
+        let sticky = StickyAssignorUserData::read(&read.user_data.unwrap()).unwrap();
+        let expected = StickyAssignorUserData { previous_assignment: owned, generation: GenerationId(7) };
+        assert_eq!(sticky, expected);
+        assert_eq!(sticky.write().unwrap(), remembered);
+    }
 }
