@@ -17,6 +17,12 @@ pub fn write(corpus: &Corpus, vectors: &Path) {
         sasl(corpus, mechanism);
     }
     settings(corpus);
+    // Every byte means something to it.
+    let mut chance = fastrand::Rng::with_seed(1);
+    for len in (8..200).step_by(8) {
+        let bytes: Vec<u8> = std::iter::repeat_with(|| chance.u8(..)).take(len).collect();
+        corpus.add("assignors", &[&bytes]);
+    }
     for codec in 0..5 {
         corpus
             .add("compress", &[&[codec, 3, 40], &chunk(b"the same again, "), &[0], &chunk(b"and once more")]);
