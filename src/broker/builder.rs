@@ -139,6 +139,29 @@ macro_rules! options {
                 self
             }
 
+            /// How long a member of the protocol of KIP-848 may be silent before it counts as gone
+            /// (`group.consumer.session.timeout.ms`): 45 seconds by default.
+            pub fn consumer_group_session_timeout(mut self, timeout: Duration) -> $builder {
+                self.options.groups.consumer_session_timeout = timeout;
+                self
+            }
+
+            /// How often members of the protocol of KIP-848 are told to send heartbeats
+            /// (`group.consumer.heartbeat.interval.ms`): every 5 seconds by default. What changes in a group they hear with the
+            /// next one.
+            pub fn consumer_group_heartbeat_interval(mut self, interval: Duration) -> $builder {
+                self.options.groups.consumer_heartbeat_interval = interval;
+                self
+            }
+
+            /// How long a group of the protocol of KIP-848 keeps a target assignment at least
+            /// (`group.consumer.assignment.interval.ms`), so that members that come one after the other make one rebalance: not
+            /// at all by default, where Kafka has 1 second.
+            pub fn consumer_group_assignment_interval(mut self, interval: Duration) -> $builder {
+                self.options.groups.consumer_assignment_interval = interval;
+                self
+            }
+
             /// Makes topic ids, session ids and placement repeatable. Random by default.
             pub fn seed(mut self, seed: u64) -> $builder {
                 self.options.seed = Some(seed);

@@ -16,6 +16,8 @@ pub(super) struct Topics {
     by_name: BTreeMap<Text, Topic>,
     names: BTreeMap<Uuid, Text>,
     partitions: usize,
+    /// How often a topic came or went.
+    changes: u64,
 }
 
 /// A topic.
@@ -81,7 +83,13 @@ impl Topics {
         self.partitions
     }
 
+    /// Differs whenever there are other topics, or other partitions.
+    pub(super) fn version(&self) -> (u64, usize) {
+        (self.changes, self.partitions)
+    }
+
     pub(super) fn insert(&mut self, name: Text, topic: Topic) {
+        self.changes = self.changes.wrapping_add(1);
         self.partitions = self.partitions.saturating_add(topic.partitions.len());
         self.names.insert(topic.id, name.clone());
         self.by_name.insert(name, topic);
@@ -89,6 +97,7 @@ impl Topics {
 
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<Topic> {
         let topic = self.by_name.remove(name)?;
+        self.changes = self.changes.wrapping_add(1);
         self.names.remove(&topic.id);
         self.partitions = self.partitions.saturating_sub(topic.partitions.len());
         Some(topic)

@@ -98,6 +98,7 @@ transaction.state.log.replication.factor=$copies
 transaction.state.log.min.isr=$((copies > 1 ? 2 : 1))
 transaction.state.log.num.partitions=5
 group.initial.rebalance.delay.ms=0
+group.consumer.assignment.interval.ms=0
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found=true
 super.users=User:ANONYMOUS;User:$user

@@ -63,6 +63,15 @@ fn may_commit(
         Members::Classic(members) => {
             members.may_commit(member_id, group_instance_id.as_ref(), generation, turn)
         }
+        Members::Consumer(members) if generation < 0 && members.is_empty() => Ok(()),
+        Members::Consumer(members) => {
+            let checked = members.check_epoch(member_id, generation);
+            // Older versions do not know what STALE_MEMBER_EPOCH means.
+            if context.version < 9 && checked != Err(ErrorCode::UNKNOWN_MEMBER_ID) {
+                return Err(ErrorCode::UNSUPPORTED_VERSION);
+            }
+            checked
+        }
     });
     checked.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID))
 }

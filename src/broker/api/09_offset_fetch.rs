@@ -3,6 +3,7 @@
 //! Different from Kafka: no transaction is ever about to change an offset, so `require_stable` changes nothing.
 
 use crate::broker::core::Context;
+use crate::broker::groups::Members;
 use crate::broker::groups::offsets::Offsets;
 use crate::broker::state::State;
 use crate::messages::{
@@ -68,6 +69,11 @@ fn find(
     group: &OffsetFetchGroup,
 ) -> Result<Vec<OffsetFetchTopicResponse>, ErrorCode> {
     state.enter_group(&group.group_id, context)?;
+    if let Some(Members::Consumer(members)) = state.groups.get(&group.group_id).map(|group| &group.members)
+        && (group.member_id.is_some() || group.member_epoch.0 >= 0)
+    {
+        members.check_epoch(&group.member_id.clone().unwrap_or_default(), group.member_epoch.0)?;
+    }
     let none = Offsets::default();
     let offsets = state.groups.get(&group.group_id).map_or(&none, |group| &group.offsets);
     let by_id = context.version >= 10;

@@ -1,4 +1,6 @@
 //! JoinGroup: lets a member into a group of the classic protocol, as soon as the others are there too.
+//!
+//! Different from Kafka: it is not let into a group with members of the protocol of KIP-848 (no online migration).
 
 use super::group_wait::GroupWait;
 use super::{Outcome, Step};
@@ -24,8 +26,10 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: &JoinGrou
     let (id, now) = (&request.group_id, context.now.at);
     let ticket = groups.issue(id, context.connection);
     let join = wish(context, request);
-    groups.with(id, now, rng, |group, turn| match &mut group.members {
-        Members::Classic(members) => members.join(join, ticket, turn),
+    groups.with(id, now, rng, |group, turn| {
+        if let Members::Classic(members) = &mut group.members {
+            members.join(join, ticket, turn);
+        }
     });
     if let Some(code) = context.refused_code() {
         groups.forget(ticket);
@@ -49,8 +53,12 @@ fn admit(state: &mut State, context: Context<'_>, request: &JoinGroupRequest) ->
     if state.groups.get(id).is_none() && !request.member_id.is_empty() {
         return Err(ErrorCode::UNKNOWN_MEMBER_ID);
     }
-    state.groups.get_or_create(id, context.broker)?;
-    Ok(())
+    let group = state.groups.get_or_create(id, context.broker)?;
+    group.become_classic();
+    match group.members {
+        Members::Classic(_) => Ok(()),
+        Members::Consumer(_) => Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL),
+    }
 }
 
 fn wish(context: Context<'_>, request: &JoinGroupRequest) -> Join {

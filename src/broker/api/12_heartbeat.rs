@@ -25,6 +25,7 @@ fn hear(state: &mut State, context: Context<'_>, request: &HeartbeatRequest) -> 
         Members::Classic(members) => {
             members.heartbeat(member_id, group_instance_id.as_ref(), generation_id.0, turn)
         }
+        Members::Consumer(_) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
     });
     heard.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID))
 }

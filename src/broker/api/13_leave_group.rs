@@ -47,7 +47,8 @@ fn leave(
     state.enter_group(group_id, context)?;
     let State { groups, rng, .. } = state;
     let left = groups.with(group_id, context.now.at, rng, |group, turn| match &mut group.members {
-        Members::Classic(members) => members.leave(leaving, turn),
+        Members::Classic(members) => Some(members.leave(leaving, turn)),
+        Members::Consumer(_) => None,
     });
-    Ok(left.unwrap_or_else(|| leaving.iter().map(|_| ErrorCode::UNKNOWN_MEMBER_ID).collect()))
+    Ok(left.flatten().unwrap_or_else(|| leaving.iter().map(|_| ErrorCode::UNKNOWN_MEMBER_ID).collect()))
 }

@@ -26,9 +26,11 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: SyncGroup
     let State { groups, rng, .. } = state;
     let ticket = groups.issue(&id, context.connection);
     let known = groups.with(&id, context.now.at, rng, |group, turn| match &mut group.members {
-        Members::Classic(members) => members.sync(wish(request), ticket, turn),
+        Members::Classic(members) => Some(members.sync(wish(request), ticket, turn)),
+        Members::Consumer(_) => None,
     });
-    let code = if known.is_none() { Some(ErrorCode::UNKNOWN_MEMBER_ID) } else { context.refused_code() };
+    let code =
+        if known.flatten().is_none() { Some(ErrorCode::UNKNOWN_MEMBER_ID) } else { context.refused_code() };
     if let Some(code) = code {
         groups.forget(ticket);
         return refuse(code);

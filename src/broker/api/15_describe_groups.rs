@@ -41,6 +41,10 @@ fn describe(state: &mut State, context: Context<'_>, id: &Text) -> Result<Descri
     })?;
     match &group.members {
         Members::Classic(members) => Ok(of_classic(id, members)),
+        Members::Consumer(_) => Err(Refused {
+            code: ErrorCode::GROUP_ID_NOT_FOUND,
+            text: format!("Group {id} is not a classic group."),
+        }),
     }
 }
 

@@ -3,6 +3,10 @@
 
 #[path = "18_api_versions.rs"]
 mod api_versions;
+#[path = "69_consumer_group_describe.rs"]
+mod consumer_group_describe;
+#[path = "68_consumer_group_heartbeat.rs"]
+mod consumer_group_heartbeat;
 #[path = "19_create_topics.rs"]
 mod create_topics;
 #[path = "42_delete_groups.rs"]
@@ -54,7 +58,7 @@ pub(super) use metadata::snapshot as metadata_snapshot;
 pub(super) use produce::Checked;
 
 /// What is served.
-pub(super) const SERVED: [ApiKey; 22] = [
+pub(super) const SERVED: [ApiKey; 24] = [
     ApiKey::PRODUCE,
     ApiKey::FETCH,
     ApiKey::LIST_OFFSETS,
@@ -77,6 +81,8 @@ pub(super) const SERVED: [ApiKey; 22] = [
     ApiKey::SASL_AUTHENTICATE,
     ApiKey::DELETE_GROUPS,
     ApiKey::OFFSET_DELETE,
+    ApiKey::CONSUMER_GROUP_HEARTBEAT,
+    ApiKey::CONSUMER_GROUP_DESCRIBE,
 ];
 
 /// What a handler came to.
@@ -120,6 +126,12 @@ pub(super) fn handle(
         AnyRequest::ListGroups(request) => Step::respond(list_groups::handle(state, context, &request)),
         AnyRequest::DeleteGroups(request) => Step::respond(delete_groups::handle(state, context, request)),
         AnyRequest::OffsetDelete(request) => Step::respond(offset_delete::handle(state, context, &request)),
+        AnyRequest::ConsumerGroupHeartbeat(request) => {
+            Step::respond(consumer_group_heartbeat::handle(state, context, &request))
+        }
+        AnyRequest::ConsumerGroupDescribe(request) => {
+            Step::respond(consumer_group_describe::handle(state, context, &request))
+        }
         AnyRequest::ListOffsets(request) => Step::respond(list_offsets::handle(state, context, &request)),
         AnyRequest::Metadata(request) => Step::respond(metadata::handle(state, context, &request)),
         AnyRequest::FindCoordinator(request) => {
@@ -144,10 +156,6 @@ pub(super) fn handle(
         }
         request @ (AnyRequest::SaslHandshake(_) | AnyRequest::SaslAuthenticate(_)) => {
             Step::Authenticate(Box::new(request), Manner::Whole)
-        }
-        // Not in `SERVED`: who asks all the same is refused before it comes here.
-        AnyRequest::ConsumerGroupHeartbeat(_) | AnyRequest::ConsumerGroupDescribe(_) => {
-            Step::Close("an API that is not offered")
         }
     };
     Outcome::Done(step)

@@ -1,6 +1,7 @@
 //! Consumer groups and their offsets: what a group coordinator knows.
 //!
-//! [`classic`] is a group whose members assign partitions among themselves, `offsets` what a group has committed. All of it is
+//! [`classic`] is a group whose members assign partitions among themselves, [`consumer`] one whose coordinator does that
+//! (KIP-848), `offsets` what a group has committed. All of it is
 //! plain state: a request and the time go in, an answer comes out, or a [`Ticket`] for one that other members have to be waited
 //! for.
 //!
@@ -14,11 +15,13 @@
 
 mod answers;
 pub(super) mod classic;
+pub(super) mod consumer;
 pub(super) mod offsets;
 
 pub(super) use answers::{Answer, Answers, Ticket};
 
 use classic::ClassicGroup;
+use consumer::ConsumerGroup;
 use offsets::Offsets;
 
 use super::core::ConnectionId;
@@ -39,8 +42,14 @@ pub(super) struct GroupSettings {
     pub(super) min_session_timeout: Duration,
     /// The longest (`group.max.session.timeout.ms`).
     pub(super) max_session_timeout: Duration,
-    /// Members of a group (`group.max.size`).
+    /// Members of a group (`group.max.size`, `group.consumer.max.size`).
     pub(super) max_size: usize,
+    /// How long a member of the protocol of KIP-848 may be silent (`group.consumer.session.timeout.ms`).
+    pub(super) consumer_session_timeout: Duration,
+    /// How long a target assignment stands at least (`group.consumer.assignment.interval.ms`).
+    pub(super) consumer_assignment_interval: Duration,
+    /// How often members of it are to be heard of (`group.consumer.heartbeat.interval.ms`).
+    pub(super) consumer_heartbeat_interval: Duration,
 }
 
 impl Default for GroupSettings {
@@ -50,6 +59,9 @@ impl Default for GroupSettings {
             min_session_timeout: Duration::from_secs(6),
             max_session_timeout: Duration::from_secs(1800),
             max_size: 10_000,
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_assignment_interval: Duration::ZERO,
+            consumer_heartbeat_interval: Duration::from_secs(5),
         }
     }
 }
@@ -90,6 +102,23 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(super) enum Members {
     Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
+}
+
+impl Group {
+    /// Makes it one of the classic protocol, if it has no members.
+    pub(super) fn become_classic(&mut self) {
+        if matches!(&self.members, Members::Consumer(members) if members.is_empty()) {
+            self.members = Members::Classic(ClassicGroup::default());
+        }
+    }
+
+    /// Makes it one of the protocol of KIP-848, if it has no members.
+    pub(super) fn become_consumer(&mut self) {
+        if matches!(&self.members, Members::Classic(members) if members.is_empty()) {
+            self.members = Members::Consumer(ConsumerGroup::default());
+        }
+    }
 }
 
 impl Groups {
@@ -227,6 +256,7 @@ impl Members {
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Members::Classic(group) => group.is_empty(),
+            Members::Consumer(group) => group.is_empty(),
         }
     }
 
@@ -234,6 +264,7 @@ impl Members {
     pub(super) fn protocol_type(&self) -> Text {
         match self {
             Members::Classic(group) => group.protocol_type().cloned().unwrap_or_default(),
+            Members::Consumer(_) => Text::from_static(classic::CONSUMER),
         }
     }
 
@@ -241,6 +272,7 @@ impl Members {
     pub(super) fn state_name(&self) -> &'static str {
         match self {
             Members::Classic(group) => group.state().name(),
+            Members::Consumer(group) => group.state().name(),
         }
     }
 
@@ -248,6 +280,7 @@ impl Members {
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Members::Classic(_) => "classic",
+            Members::Consumer(_) => "consumer",
         }
     }
 
@@ -255,6 +288,7 @@ impl Members {
     pub(super) fn are_consumers(&self) -> bool {
         match self {
             Members::Classic(group) => group.is_empty() || group.is_of_consumers(),
+            Members::Consumer(_) => true,
         }
     }
 
@@ -262,24 +296,28 @@ impl Members {
     pub(super) fn subscribe_to(&self, topic: &str) -> bool {
         match self {
             Members::Classic(group) => group.subscribes(topic),
+            Members::Consumer(group) => group.subscribes(topic),
         }
     }
 
     fn advance(&mut self, turn: &mut Turn<'_>) {
         match self {
             Members::Classic(group) => group.advance(turn),
+            Members::Consumer(group) => group.advance(turn),
         }
     }
 
     fn relocate(&mut self, turn: &mut Turn<'_>) {
         match self {
             Members::Classic(group) => group.relocate(turn),
+            Members::Consumer(group) => group.relocate(turn),
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
         match self {
             Members::Classic(group) => group.deadline(),
+            Members::Consumer(group) => group.deadline(),
         }
     }
 }

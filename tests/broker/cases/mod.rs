@@ -1,5 +1,6 @@
 //! Questions whose answers are those of a real Kafka.
 
+mod consumer_groups;
 mod fetch;
 mod groups;
 mod list_offsets;
@@ -283,6 +284,18 @@ cases! {
         a_group_is_described_by_its_state,
         groups_are_listed_by_state_and_type,
         groups_are_deleted_when_they_are_empty;
+    consumer_groups:
+        a_member_alone_gets_everything,
+        a_partition_is_given_only_when_it_was_given_back,
+        requests_are_checked,
+        epochs_are_checked,
+        a_static_member_comes_back_to_what_it_had,
+        assignors_are_range_and_uniform,
+        a_pattern_subscribes_to_what_it_matches_as_a_whole,
+        a_group_is_described_and_listed,
+        each_protocol_has_its_own_groups,
+        offsets_are_of_members_of_this_epoch,
+        who_does_not_give_back_is_out;
     offsets:
         offsets_come_back_in_every_version,
         many_groups_are_asked_at_once,

@@ -19,7 +19,7 @@ mod member;
 mod rebalance;
 mod sync;
 
-pub(in crate::broker) use join::{Join, Joined, JoinedMember};
+pub(in crate::broker) use join::{Join, Joined, JoinedMember, random_uuid};
 pub(in crate::broker) use member::{Member, Protocol};
 pub(in crate::broker) use sync::{Sync, Synced};
 
@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// The protocol type of consumers, whose subscriptions and assignments the coordinator can read.
-const CONSUMER: &str = "consumer";
+pub(super) const CONSUMER: &str = "consumer";
 
 /// What a group is at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
