@@ -25,12 +25,15 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: SyncGroup
     }
     let State { groups, rng, .. } = state;
     let ticket = groups.issue(&id, context.connection);
-    let known = groups.with(&id, context.now.at, rng, |group, turn| match &mut group.members {
-        Members::Classic(members) => Some(members.sync(wish(request), ticket, turn)),
-        Members::Consumer(_) => None,
+    let is_known = groups.with(&id, context.now.at, rng, |group, turn| match &mut group.members {
+        Members::Classic(members) => {
+            members.sync(wish(request), ticket, turn);
+            true
+        }
+        Members::Consumer(_) => false,
     });
     let code =
-        if known.flatten().is_none() { Some(ErrorCode::UNKNOWN_MEMBER_ID) } else { context.refused_code() };
+        if is_known == Some(true) { context.refused_code() } else { Some(ErrorCode::UNKNOWN_MEMBER_ID) };
     if let Some(code) = code {
         groups.forget(ticket);
         return refuse(code);

@@ -100,8 +100,8 @@ impl Member {
         self.assignor = beat.assignor.or(self.assignor);
         self.rebalance_timeout = beat.rebalance_timeout.unwrap_or(self.rebalance_timeout);
         let topics = beat.topics.map(BTreeSet::from_iter).filter(|topics| *topics != self.topics);
-        let pattern =
-            beat.pattern.filter(|pattern| Some(pattern.text()) != self.pattern.as_ref().map(Pattern::text));
+        let known = self.pattern().cloned().unwrap_or_default();
+        let pattern = beat.pattern.filter(|pattern| *pattern.text() != known);
         let has_changed = topics.is_some() || pattern.is_some();
         self.topics = topics.unwrap_or_else(|| std::mem::take(&mut self.topics));
         self.pattern = pattern.or(self.pattern.take());
