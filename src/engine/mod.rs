@@ -13,6 +13,7 @@ pub mod assign;
 pub mod batcher;
 pub mod connection;
 pub mod cursor;
+pub mod group;
 pub mod partitioner;
 pub mod retry;
 pub mod sasl;

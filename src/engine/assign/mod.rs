@@ -72,6 +72,13 @@ impl Topics {
     }
 }
 
+impl Topics {
+    /// How many partitions a topic has; `None` when it is not there.
+    pub fn count(&self, name: &Text) -> Option<i32> {
+        self.0.get(name).map(|topic| i32::try_from(topic.partitions).unwrap_or(i32::MAX))
+    }
+}
+
 impl FromIterator<(Text, i32)> for Topics {
     fn from_iter<I: IntoIterator<Item = (Text, i32)>>(counts: I) -> Topics {
         let mut topics = Topics::default();

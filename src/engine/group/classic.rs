@@ -1,0 +1,639 @@
+//! [`Classic`]: a member of a group of the classic protocol, as Java's ConsumerCoordinator.
+//!
+//! ```text
+//!            JoinGroup            leader: assign          SyncGroup
+//!   Outside ──────────► Joining ────────────────► Syncing ─────────► Inside ──► revoke, assign
+//!      ▲                                                               │
+//!      └──────── REBALANCE_IN_PROGRESS, new topics, faults ◄───────────┘
+//! ```
+//!
+//! Eager assignors: everything is given back before JoinGroup is sent. Cooperative ones: members keep what they have, and
+//! who had to give something back joins again, so that it is given to its new owner in the next round (KIP-429). It is the
+//! cooperative way only if all assignors of the member know it, as in Java.
+
+use super::{
+    Answer, Effects, Goodbye, Identity, Request, Step, Subscription, Terms, Trouble, after, millis, trouble,
+};
+use crate::engine::TopicPartition;
+use crate::engine::assign::{self, Strategy, Topics};
+use crate::engine::view::View;
+use crate::error::{Error, ErrorKind};
+use crate::messages::{
+    ConsumerProtocolAssignment, ConsumerProtocolPartitions, ConsumerProtocolSubscription,
+    CooperativeStickyAssignorUserData, ErrorCode, GenerationId, HeartbeatRequest, JoinGroupMember,
+    JoinGroupProtocol, JoinGroupRequest, JoinGroupResponse, LeavingMember, StickyAssignorUserData,
+    SyncGroupAssignment, SyncGroupRequest, SyncGroupResponse,
+};
+use crate::wire::{Text, WireError};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+const TYPE: &str = "consumer";
+
+/// A member of a classic group.
+#[derive(Debug)]
+pub struct Classic {
+    terms: Terms,
+    strategies: Vec<Strategy>,
+    subscription: Subscription,
+    member: Text,
+    /// -1 while it is not known to the coordinator as a member.
+    generation: GenerationId,
+    phase: Phase,
+    owned: BTreeSet<TopicPartition>,
+    /// The generation of which `owned` is.
+    owned_generation: GenerationId,
+    /// What the application does now.
+    chore: Option<Chore>,
+    /// The coordinator does not know of what is owned any more.
+    lost: bool,
+    /// What the last SyncGroup said, until it is carried out.
+    target: Option<BTreeSet<TopicPartition>>,
+    /// Partitions had to be given back for `target`: they can be given to others now.
+    gave_back: bool,
+    /// Why to join again, as it is told to the coordinator.
+    rejoin: Option<String>,
+    /// Of the leader: which partitions there were when it assigned.
+    counted: BTreeMap<Text, Option<i32>>,
+    beat: Beat,
+    not_before: Option<Instant>,
+    failures: u32,
+    /// The application does not come back.
+    resting: bool,
+    failed: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Outside,
+    Joining,
+    /// The members whom to assign to.
+    Leading {
+        members: Vec<assign::Member>,
+        strategy: Strategy,
+        asked: bool,
+    },
+    /// With the assignments of a leader.
+    Assigned {
+        protocol: Text,
+        assignments: Vec<SyncGroupAssignment>,
+    },
+    Syncing,
+    Inside,
+}
+
+#[derive(Debug)]
+enum Chore {
+    Revoke(Vec<TopicPartition>),
+    Lose,
+    Assign(Vec<TopicPartition>),
+}
+
+/// Heartbeats.
+#[derive(Debug, Default)]
+struct Beat {
+    is_under_way: bool,
+    due: Option<Instant>,
+    /// When the coordinator was heard of.
+    heard: Option<Instant>,
+    failures: u32,
+}
+
+impl Classic {
+    pub(super) fn new(terms: Terms, strategies: Vec<Strategy>) -> Classic {
+        Classic {
+            terms,
+            strategies,
+            subscription: Subscription::default(),
+            member: Text::default(),
+            generation: GenerationId::NONE,
+            phase: Phase::Outside,
+            owned: BTreeSet::new(),
+            owned_generation: GenerationId::NONE,
+            chore: None,
+            lost: false,
+            target: None,
+            gave_back: false,
+            rejoin: None,
+            counted: BTreeMap::new(),
+            beat: Beat::default(),
+            not_before: None,
+            failures: 0,
+            resting: false,
+            failed: false,
+        }
+    }
+
+    fn is_cooperative(&self) -> bool {
+        !self.strategies.is_empty() && self.strategies.iter().all(|strategy| strategy.is_cooperative())
+    }
+
+    pub(super) fn next(&mut self, _: &View, now: Instant) -> Step {
+        if let Some(beat) = self.heartbeat(now) {
+            return Step::Send(beat);
+        }
+        if self.chore.is_some() {
+            return Step::Wait(self.beat_due());
+        }
+        if self.lost && !self.owned.is_empty() {
+            self.chore = Some(Chore::Lose);
+            return Step::Lose(self.owned.iter().cloned().collect());
+        }
+        self.lost = false;
+        if self.failed || self.resting {
+            return Step::Wait(None);
+        }
+        if let Some(step) = self.settle() {
+            return step;
+        }
+        if self.rejoin.is_some() && matches!(self.phase, Phase::Inside) {
+            self.phase = Phase::Outside;
+        }
+        match &mut self.phase {
+            Phase::Outside => self.join(now),
+            Phase::Leading { members, asked, .. } => {
+                if std::mem::replace(asked, true) {
+                    return Step::Wait(self.beat_due());
+                }
+                let topics: BTreeSet<&Text> = members.iter().flat_map(|member| &member.topics).collect();
+                Step::Lead(topics.into_iter().cloned().collect())
+            }
+            Phase::Assigned { protocol, assignments } => {
+                let request = SyncGroupRequest {
+                    group_id: self.terms.group.clone(),
+                    generation_id: self.generation,
+                    member_id: self.member.clone(),
+                    group_instance_id: self.terms.instance.clone(),
+                    protocol_type: Some(TYPE.into()),
+                    protocol_name: Some(std::mem::take(protocol)),
+                    assignments: std::mem::take(assignments),
+                };
+                self.phase = Phase::Syncing;
+                Step::Send(Request::Sync(request))
+            }
+            Phase::Joining | Phase::Syncing | Phase::Inside => Step::Wait(self.beat_due()),
+        }
+    }
+
+    /// Carries out what the last SyncGroup said: first what is to be given back, then what is new.
+    fn settle(&mut self) -> Option<Step> {
+        let target = self.target.as_ref()?;
+        let surplus: Vec<TopicPartition> = self.owned.difference(target).cloned().collect();
+        if !surplus.is_empty() {
+            self.gave_back = true;
+            self.chore = Some(Chore::Revoke(surplus.clone()));
+            return Some(Step::Revoke(surplus));
+        }
+        let new: Vec<TopicPartition> = target.difference(&self.owned).cloned().collect();
+        self.target = None;
+        if std::mem::take(&mut self.gave_back) && self.is_cooperative() {
+            self.rejoin("gave partitions back, so that their new owners can have them");
+        }
+        self.chore = Some(Chore::Assign(new.clone()));
+        Some(Step::Assign(new))
+    }
+
+    /// Joins, once what has to be given back before is.
+    fn join(&mut self, now: Instant) -> Step {
+        let surplus: Vec<TopicPartition> = if self.is_cooperative() {
+            let wanted = |owned: &&TopicPartition| !self.subscription.topics.contains(&owned.topic);
+            self.owned.iter().filter(wanted).cloned().collect()
+        } else {
+            self.owned.iter().cloned().collect()
+        };
+        if !surplus.is_empty() {
+            self.chore = Some(Chore::Revoke(surplus.clone()));
+            return Step::Revoke(surplus);
+        }
+        if self.subscription.is_empty() && self.member.is_empty() {
+            return Step::Wait(None);
+        }
+        if let Some(at) = self.not_before.filter(|at| *at > now) {
+            return Step::Wait(Some(self.beat_due().map_or(at, |due| due.min(at))));
+        }
+        let request = JoinGroupRequest {
+            group_id: self.terms.group.clone(),
+            session_timeout_ms: millis(self.terms.session_timeout),
+            rebalance_timeout_ms: millis(self.terms.rebalance_timeout),
+            member_id: self.member.clone(),
+            group_instance_id: self.terms.instance.clone(),
+            protocol_type: TYPE.into(),
+            protocols: self.protocols(),
+            reason: self.rejoin.take().map(Text::from),
+        };
+        self.phase = Phase::Joining;
+        Step::Send(Request::Join(request))
+    }
+
+    fn protocols(&self) -> Vec<JoinGroupProtocol> {
+        let protocol = |strategy: &Strategy| {
+            let owned = by_topic(&self.owned);
+            let user_data = match strategy {
+                Strategy::Sticky => StickyAssignorUserData {
+                    previous_assignment: owned.clone(),
+                    generation: self.owned_generation,
+                }
+                .write()
+                .ok(),
+                Strategy::CooperativeSticky => {
+                    CooperativeStickyAssignorUserData { generation: self.owned_generation }.write().ok()
+                }
+                Strategy::Range | Strategy::RoundRobin => None,
+            };
+            let subscription = ConsumerProtocolSubscription {
+                topics: self.subscription.topics.iter().cloned().collect(),
+                user_data,
+                owned_partitions: owned,
+                generation_id: self.owned_generation,
+                rack_id: self.terms.rack.clone(),
+            };
+            // Names come from metadata or were checked: they fit.
+            let metadata = subscription.write(ConsumerProtocolSubscription::VERSION).unwrap_or_default();
+            JoinGroupProtocol { name: strategy.name().into(), metadata }
+        };
+        self.strategies.iter().map(protocol).collect()
+    }
+
+    pub(super) fn digest(&mut self, answer: Answer, now: Instant, rng: &mut fastrand::Rng) -> Effects {
+        match answer {
+            Answer::Join(answer) => self.joined(answer, now, rng),
+            Answer::Sync(answer) => self.synced(answer, now, rng),
+            Answer::Heartbeat(answer) => {
+                self.beat.is_under_way = false;
+                let outcome = answer.and_then(|answer| checked(answer.error_code, "send a heartbeat"));
+                self.beaten(outcome, now, rng)
+            }
+            Answer::Modern(_) => Effects::default(),
+        }
+    }
+
+    fn joined(
+        &mut self,
+        answer: Result<JoinGroupResponse, Error>,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Effects {
+        self.phase = Phase::Outside;
+        if self.resting {
+            return Effects::default();
+        }
+        let answer = match answer {
+            // KIP-394: the coordinator wants to be sure that who asks will know the answer.
+            Ok(answer) if answer.error_code == ErrorCode::MEMBER_ID_REQUIRED => {
+                self.member = answer.member_id;
+                return Effects::default();
+            }
+            Ok(answer) => answer,
+            Err(error) => return self.unwell(&error, now, rng),
+        };
+        if let Err(error) = checked(answer.error_code, "join the group") {
+            return self.unwell(&error, now, rng);
+        }
+        let Some(protocol) = answer.protocol_name.clone().filter(|_| !answer.member_id.is_empty()) else {
+            let error =
+                Error::new(ErrorKind::Protocol, "join the group: the answer names no member or assignor");
+            return self.unwell(&error, now, rng);
+        };
+        self.member = answer.member_id.clone();
+        self.generation = answer.generation_id;
+        self.failures = 0;
+        self.heard(now);
+        if answer.leader != answer.member_id {
+            self.counted.clear();
+            self.phase = Phase::Assigned { protocol, assignments: Vec::new() };
+            return Effects::default();
+        }
+        let Some(strategy) = self.strategies.iter().copied().find(|known| known.name() == protocol.as_str())
+        else {
+            let attempt = format!(
+                "assign partitions as leader: the group has chosen {protocol}, which this member did not offer"
+            );
+            return self.unwell(&Error::new(ErrorKind::Protocol, attempt), now, rng);
+        };
+        let members: Vec<assign::Member> =
+            answer.members.iter().map(|member| member_of(member, strategy)).collect();
+        if answer.skip_assignment {
+            // A static leader that came back: the coordinator has the assignment.
+            self.counted =
+                members.iter().flat_map(|member| &member.topics).map(|topic| (topic.clone(), None)).collect();
+            self.phase = Phase::Assigned { protocol, assignments: Vec::new() };
+        } else {
+            self.phase = Phase::Leading { members, strategy, asked: false };
+        }
+        Effects::default()
+    }
+
+    pub(super) fn lead(&mut self, topics: &Topics) {
+        let Phase::Leading { members, strategy, .. } = &self.phase else { return };
+        let strategy = *strategy;
+        let wanted: BTreeSet<&Text> = members.iter().flat_map(|member| &member.topics).collect();
+        self.counted = wanted.into_iter().map(|topic| (topic.clone(), topics.count(topic))).collect();
+        let shares = assign::assign(strategy, members, topics);
+        let assignments = shares
+            .into_iter()
+            .map(|(member_id, partitions)| {
+                let assignment = ConsumerProtocolAssignment {
+                    assigned_partitions: by_topic(&partitions),
+                    user_data: None,
+                };
+                let assignment = assignment.write(ConsumerProtocolAssignment::VERSION).unwrap_or_default();
+                SyncGroupAssignment { member_id, assignment }
+            })
+            .collect();
+        self.phase = Phase::Assigned { protocol: strategy.name().into(), assignments };
+    }
+
+    fn synced(
+        &mut self,
+        answer: Result<SyncGroupResponse, Error>,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Effects {
+        self.phase = Phase::Outside;
+        if self.resting {
+            return Effects::default();
+        }
+        let read = answer.and_then(|answer| {
+            checked(answer.error_code, "learn what the group has assigned")?;
+            assigned(&answer.assignment)
+                .map_err(|error| Error::protocol("read what the group has assigned", error))
+        });
+        match read {
+            Ok(target) => {
+                self.phase = Phase::Inside;
+                self.target = Some(target);
+                self.heard(now);
+                Effects::default()
+            }
+            Err(error) => self.unwell(&error, now, rng),
+        }
+    }
+
+    fn beaten(&mut self, outcome: Result<(), Error>, now: Instant, rng: &mut fastrand::Rng) -> Effects {
+        match outcome {
+            Ok(()) => {
+                self.heard(now);
+                Effects::default()
+            }
+            Err(error) if error.code() == Some(ErrorCode::REBALANCE_IN_PROGRESS) => {
+                self.heard(now);
+                // While joining the answer is about the generation before.
+                if matches!(self.phase, Phase::Inside) {
+                    self.rejoin("the group rebalances");
+                }
+                Effects::default()
+            }
+            Err(error) => {
+                if let Some(trouble) = trouble(&error) {
+                    self.beat.failures = self.beat.failures.saturating_add(1);
+                    let pause = self.terms.backoff.after(self.beat.failures, rng);
+                    self.beat.due = Some(after(now, pause.min(self.terms.heartbeat_interval)));
+                    return Effects { find_coordinator: matches!(trouble, Trouble::Elsewhere), tell: None };
+                }
+                if matches!(self.phase, Phase::Joining) {
+                    // JoinGroup will say the same.
+                    return Effects::default();
+                }
+                self.phase = Phase::Outside;
+                self.unwell(&error, now, rng)
+            }
+        }
+    }
+
+    /// What a failure to join, to sync or to be heard of means.
+    fn unwell(&mut self, error: &Error, now: Instant, rng: &mut fastrand::Rng) -> Effects {
+        let mut effects = Effects::default();
+        match (trouble(error), error.kind()) {
+            (Some(Trouble::Elsewhere), _) => effects.find_coordinator = true,
+            (Some(Trouble::Later), _) => {}
+            (None, ErrorKind::Broker(ErrorCode::REBALANCE_IN_PROGRESS)) => {
+                self.rejoin.get_or_insert_with(|| "the group rebalances".to_owned());
+                self.not_before = None;
+                return effects;
+            }
+            (None, ErrorKind::Broker(ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::ILLEGAL_GENERATION)) => {
+                if error.code() == Some(ErrorCode::UNKNOWN_MEMBER_ID) {
+                    self.member = Text::default();
+                }
+                self.cast_out();
+                self.rejoin = Some(format!("the coordinator has said: {}", code_name(error)));
+                self.not_before = None;
+                return effects;
+            }
+            _ => {
+                self.failed = true;
+                self.cast_out();
+                effects.tell = Some(told(error, &self.terms));
+                return effects;
+            }
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Some(after(now, self.terms.backoff.after(self.failures, rng)));
+        self.rejoin.get_or_insert_with(|| "the coordinator did not answer".to_owned());
+        effects
+    }
+
+    /// The coordinator has given to others what was owned.
+    fn cast_out(&mut self) {
+        self.generation = GenerationId::NONE;
+        self.owned_generation = GenerationId::NONE;
+        self.phase = Phase::Outside;
+        self.target = None;
+        self.gave_back = false;
+        self.lost = !self.owned.is_empty() || self.chore.is_some();
+        self.beat = Beat { is_under_way: self.beat.is_under_way, ..Beat::default() };
+    }
+
+    pub(super) fn done(&mut self, _: Instant) {
+        match self.chore.take() {
+            Some(Chore::Revoke(partitions)) => self.owned.retain(|owned| !partitions.contains(owned)),
+            Some(Chore::Lose) => {
+                self.owned.clear();
+                self.lost = false;
+            }
+            Some(Chore::Assign(partitions)) => {
+                self.owned.extend(partitions);
+                // Not when the coordinator has cast the member out meanwhile: then they are lost at once.
+                if !self.lost {
+                    self.owned_generation = self.generation;
+                }
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, subscription: Subscription) {
+        if self.subscription != subscription {
+            self.subscription = subscription;
+            self.rejoin("other topics are read");
+        }
+    }
+
+    pub(super) fn heed(&mut self, view: &View) {
+        let changed = self.counted.iter().find(|(topic, count)| {
+            let now = view.topic(topic).map(|topic| topic.partition_count());
+            // What is not in the view may be there all the same.
+            now.is_some() && now != **count
+        });
+        let Some((topic, _)) = changed else { return };
+        let (topic, count) = (topic.clone(), view.topic(topic).map(|topic| topic.partition_count()));
+        self.rejoin(&format!("topic {topic} has other partitions than before"));
+        self.counted.insert(topic, count);
+    }
+
+    pub(super) fn rejoin(&mut self, reason: &str) {
+        self.rejoin.get_or_insert_with(|| reason.to_owned());
+    }
+
+    pub(super) fn rest(&mut self, reason: &str) -> Option<Goodbye> {
+        let goodbye = self.goodbye(reason);
+        self.resting = true;
+        if goodbye.is_some() {
+            self.member = Text::default();
+        }
+        self.cast_out();
+        goodbye
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.resting = false;
+    }
+
+    pub(super) fn goodbye(&self, reason: &str) -> Option<Goodbye> {
+        if self.member.is_empty() || self.terms.instance.is_some() {
+            return None;
+        }
+        let member = LeavingMember {
+            member_id: self.member.clone(),
+            group_instance_id: None,
+            reason: Some(reason.to_owned().into()),
+        };
+        Some(Goodbye::Classic(self.terms.group.clone(), member))
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        let GenerationId(generation) = self.generation;
+        Identity { member: self.member.clone(), generation, instance: self.terms.instance.clone() }
+    }
+
+    pub(super) fn lease(&self) -> Option<Instant> {
+        self.beat.heard.map(|heard| after(heard, self.terms.session_timeout))
+    }
+
+    pub(super) fn owned(&self) -> &BTreeSet<TopicPartition> {
+        &self.owned
+    }
+
+    fn heard(&mut self, now: Instant) {
+        self.beat.heard = Some(now);
+        self.beat.failures = 0;
+        self.beat.due = Some(after(now, self.terms.heartbeat_interval));
+    }
+
+    fn beat_due(&self) -> Option<Instant> {
+        let beats = !(self.beat.is_under_way || self.resting || self.generation == GenerationId::NONE);
+        self.beat.due.filter(|_| beats && !matches!(self.phase, Phase::Joining))
+    }
+
+    fn heartbeat(&mut self, now: Instant) -> Option<Request> {
+        self.beat_due().filter(|due| *due <= now)?;
+        self.beat.is_under_way = true;
+        Some(Request::Heartbeat(HeartbeatRequest {
+            group_id: self.terms.group.clone(),
+            generation_id: self.generation,
+            member_id: self.member.clone(),
+            group_instance_id: self.terms.instance.clone(),
+        }))
+    }
+}
+
+fn checked(code: ErrorCode, attempt: &'static str) -> Result<(), Error> {
+    code.ok().map_err(|code| Error::broker_code(code, attempt))
+}
+
+fn code_name(error: &Error) -> String {
+    error.code().map_or_else(|| error.to_string(), |code| code.to_string())
+}
+
+/// What nobody can mend but a person.
+fn told(error: &Error, terms: &Terms) -> Error {
+    let group = &terms.group;
+    let hint = match error.code() {
+        Some(ErrorCode::FENCED_INSTANCE_ID) => {
+            let instance = terms.instance.as_deref().unwrap_or_default();
+            format!(
+                "another consumer of group {group} runs with group.instance.id={instance}; each one needs its own"
+            )
+        }
+        Some(ErrorCode::INCONSISTENT_GROUP_PROTOCOL) => format!(
+            "the members of group {group} share no assignor with this one, or use another group.protocol: compare partition.assignment.strategy"
+        ),
+        Some(ErrorCode::INVALID_SESSION_TIMEOUT) => format!(
+            "session.timeout.ms={} is outside the broker's group.min.session.timeout.ms and group.max.session.timeout.ms",
+            terms.session_timeout.as_millis()
+        ),
+        Some(ErrorCode::GROUP_MAX_SIZE_REACHED) => {
+            format!("group {group} has the broker's group.max.size members")
+        }
+        Some(ErrorCode::GROUP_AUTHORIZATION_FAILED) => format!("the user may not READ group {group}"),
+        _ => format!("the consumer is out of group {group} for good: make a new one when this is mended"),
+    };
+    error.clone().hint(hint)
+}
+
+fn by_topic<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Vec<ConsumerProtocolPartitions> {
+    let mut topics: Vec<ConsumerProtocolPartitions> = Vec::new();
+    for TopicPartition { topic, partition } in partitions {
+        match topics.last_mut().filter(|last| last.topic == *topic) {
+            Some(last) => last.partitions.push(*partition),
+            None => {
+                topics.push(ConsumerProtocolPartitions { topic: topic.clone(), partitions: vec![*partition] })
+            }
+        }
+    }
+    topics
+}
+
+fn flat(topics: Vec<ConsumerProtocolPartitions>) -> impl Iterator<Item = TopicPartition> {
+    topics.into_iter().flat_map(|ConsumerProtocolPartitions { topic, partitions }| {
+        partitions.into_iter().map(move |partition| TopicPartition::new(topic.clone(), partition))
+    })
+}
+
+/// An empty assignment is none: of a group whose leader has forgotten this member.
+fn assigned(assignment: &Bytes) -> Result<BTreeSet<TopicPartition>, WireError> {
+    if assignment.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let assignment = ConsumerProtocolAssignment::read(assignment)?;
+    Ok(flat(assignment.assigned_partitions).collect())
+}
+
+/// A member as the leader sees it. One whose metadata make no sense gets nothing; the others are not to suffer.
+fn member_of(member: &JoinGroupMember, strategy: Strategy) -> assign::Member {
+    let read = ConsumerProtocolSubscription::read(&member.metadata);
+    let subscription = read.unwrap_or_default();
+    let user_data = subscription.user_data.as_ref().filter(|data| !data.is_empty());
+    let (mut owned, mut generation) = (subscription.owned_partitions, subscription.generation_id);
+    match strategy {
+        Strategy::Sticky => {
+            if let Some(data) = user_data.and_then(|data| StickyAssignorUserData::read(data).ok()) {
+                (owned, generation) = (data.previous_assignment, data.generation);
+            }
+        }
+        Strategy::CooperativeSticky if generation == GenerationId::NONE => {
+            let data = user_data.and_then(|data| CooperativeStickyAssignorUserData::read(data).ok());
+            generation = data.map_or(generation, |data| data.generation);
+        }
+        _ => {}
+    }
+    assign::Member {
+        id: member.member_id.clone(),
+        instance: member.group_instance_id.clone(),
+        rack: subscription.rack_id.filter(|rack| !rack.is_empty()),
+        topics: subscription.topics,
+        owned: flat(owned).collect(),
+        generation: generation.0,
+    }
+}
