@@ -12,16 +12,18 @@
     reason = "tests, with processes and files of their own"
 )]
 
-#[path = "support/kafka.rs"]
+#[path = "../support/kafka.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; only where the jars lie is asked here")]
 mod jars;
 #[macro_use]
-#[path = "support/real/mod.rs"]
+#[path = "../support/real/mod.rs"]
 mod real;
 /// Where `jars` looks for it.
 mod skip {
     pub(crate) use crate::real::skip;
 }
+
+mod groups;
 
 use ottla::broker::{ApiKey, Broker, BrokerBuilder, Cluster, ErrorCode, Fate, Fault, TopicSpec};
 use real::kafka::CLIENT_LIMIT;
@@ -104,6 +106,11 @@ impl Bench {
     /// Runs one of Kafka's tools to a good end.
     #[track_caller]
     fn java(&self, class: &str, arguments: &[&str], input: &str) -> Finished {
+        process::run(&mut self.java_command(class, arguments), input.as_bytes(), CLIENT_LIMIT).success()
+    }
+
+    /// One of Kafka's tools.
+    fn java_command(&self, class: &str, arguments: &[&str]) -> Command {
         let class_path = format!("{}/*", jars::lib_folder().display());
         let mut java = Command::new("java");
         java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Dfile.encoding=UTF-8"])
@@ -111,7 +118,7 @@ impl Bench {
             .args(["-cp", &class_path, class, "--bootstrap-server", &self.broker.bootstrap_servers()])
             .args(arguments)
             .env("LC_ALL", "C.UTF-8");
-        process::run(&mut java, input.as_bytes(), CLIENT_LIMIT).success()
+        java
     }
 
     #[track_caller]
