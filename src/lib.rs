@@ -29,7 +29,7 @@
 //! * [`Client`]: a cluster. [`Client::producer`], [`Client::consumer`] and [`Client::admin`] share its connections.
 //! * [`Producer`]: `send` queues a [`Record`] and gives a [`Delivery`], which tells where it was written.
 //! * [`Consumer`]: `poll` gives a [`Batch`] of records, from partitions that it was assigned.
-//! * [`Admin`]: topics and brokers.
+//! * [`Admin`]: topics, brokers, consumer groups and their offsets.
 //! * [`config`]: every setting under its Kafka name, from the program, the environment, `.env` and `.properties` files.
 //! * [`Error`]: what was attempted, where, what came back, whether it may have been written.
 //!
@@ -80,6 +80,7 @@ pub mod wire;
 pub use admin::{Admin, NewTopic};
 pub use client::{Client, ClientBuilder};
 pub use consumer::{Batch, Consumer, ConsumerBuilder, Start, TopicPartition};
+pub use engine::OffsetAndMetadata;
 pub use error::{Error, ErrorKind, Result};
 pub use histogram::Histogram;
 pub use net::auth::{Token, TokenProvider};

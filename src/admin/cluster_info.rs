@@ -1,6 +1,7 @@
 //! The cluster itself.
 
 use super::Admin;
+use crate::engine::view::Broker;
 use crate::error::Result;
 
 /// The cluster and its brokers.
@@ -29,6 +30,17 @@ pub struct BrokerInfo {
     pub rack: Option<String>,
 }
 
+impl BrokerInfo {
+    pub(super) fn of(broker: &Broker) -> BrokerInfo {
+        BrokerInfo {
+            id: broker.id.0,
+            host: broker.host.to_string(),
+            port: broker.port,
+            rack: broker.rack.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
 impl Admin {
     /// The cluster's id and its live brokers.
     ///
@@ -39,16 +51,10 @@ impl Admin {
     /// Nothing is lost when the future is dropped.
     pub async fn describe_cluster(&self) -> Result<ClusterInfo> {
         let view = self.cluster.refresh(self.deadline()).await?;
-        let brokers = view.brokers().map(|broker| BrokerInfo {
-            id: broker.id.0,
-            host: broker.host.to_string(),
-            port: broker.port,
-            rack: broker.rack.as_ref().map(ToString::to_string),
-        });
         Ok(ClusterInfo {
             cluster_id: view.cluster_id().map(ToString::to_string),
             controller: view.controller().map(|broker| broker.id.0),
-            brokers: brokers.collect(),
+            brokers: view.brokers().map(|broker| BrokerInfo::of(broker)).collect(),
         })
     }
 }

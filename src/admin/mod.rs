@@ -1,11 +1,16 @@
-//! [`Admin`]: looks at the cluster and changes its topics.
+//! [`Admin`]: looks at the cluster, changes its topics and its consumer groups.
 //!
 //! May import `cluster`, `engine`, `messages`, `config`, `error`, `task`.
 
 mod cluster_info;
+mod group_info;
+mod group_offsets;
+mod groups;
 mod topics;
 
 pub use cluster_info::{BrokerInfo, ClusterInfo};
+pub use group_info::{GroupDescription, GroupListing, GroupMember, GroupState, GroupType};
+pub use groups::{GroupListings, ListGroups};
 pub use topics::{NewTopic, PartitionInfo, TopicInfo};
 
 use crate::cluster::Cluster;
@@ -14,7 +19,7 @@ use crate::messages::ErrorCode;
 use crate::task;
 use std::time::{Duration, Instant};
 
-/// Looks at the cluster and changes its topics. Made by [`Client::admin`](crate::Client::admin); cheap to clone.
+/// Looks at the cluster, changes its topics and its consumer groups. Made by [`Client::admin`](crate::Client::admin); cheap to clone.
 ///
 /// Calls are repeated where that is safe and can help, for `default.api.timeout.ms` in all.
 #[derive(Debug, Clone)]
@@ -55,3 +60,6 @@ fn topic_error(code: ErrorCode, message: Option<&str>, attempt: &'static str, to
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests;

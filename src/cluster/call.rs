@@ -19,6 +19,8 @@ pub(crate) enum Reach<'a> {
     Controller,
     /// The coordinator of this group.
     Group(&'a Text),
+    /// This broker and no other, whether the view has it or not.
+    Broker(BrokerId),
 }
 
 /// Whom an attempt has reached, as far as it went.
@@ -124,8 +126,10 @@ impl Cluster {
     }
 
     async fn pick(&self, reach: Reach<'_>, deadline: Instant) -> Result<BrokerId> {
-        if let Reach::Group(group) = reach {
-            return self.coordinator_once(group, deadline).await;
+        match reach {
+            Reach::Group(group) => return self.coordinator_once(group, deadline).await,
+            Reach::Broker(broker) => return Ok(broker),
+            Reach::Any | Reach::Controller => {}
         }
         let view = match self.view() {
             view if view.is_empty() => self.refresh(deadline).await?,
@@ -169,5 +173,6 @@ fn route(reach: Reach<'_>) -> Route {
         Reach::Any => Route::Any,
         Reach::Controller => Route::Controller,
         Reach::Group(_) => Route::GroupCoordinator,
+        Reach::Broker(_) => Route::Node,
     }
 }

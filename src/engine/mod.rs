@@ -14,6 +14,7 @@ pub mod batcher;
 pub mod connection;
 pub mod cursor;
 pub mod group;
+mod offset_and_metadata;
 pub mod partitioner;
 pub mod retry;
 pub mod sasl;
@@ -21,4 +22,5 @@ pub mod serving;
 mod topic_partition;
 pub mod view;
 
+pub use offset_and_metadata::OffsetAndMetadata;
 pub use topic_partition::TopicPartition;

@@ -54,6 +54,7 @@ const TESTS: &[&str] = &["task"];
 /// What tests of one layer may name on top of that: those that reach deeper than `tests/` can, and play against a broker.
 const PLAYS: &[(&str, &[&str])] = &[
     ("cluster", &["broker"]),
+    ("admin", &["client", "broker", "net::mem"]),
     ("producer", &["client", "broker", "net::mem"]),
     ("consumer", &["client", "producer", "broker", "net::mem", "net::scripted"]),
 ];
