@@ -1,6 +1,6 @@
 //! A member of a consumer group: what to ask the coordinator, and what its answers mean for the partitions that are owned.
 //!
-//! Two protocols, one interface. [`Classic`] is the protocol in which one of the members assigns; in the other one the
+//! Two protocols, one interface. [`Classic`] is the protocol in which one of the members assigns; in that of [`Modern`] the
 //! coordinator does (KIP-848). Whoever drives a [`Member`] asks it for the next [`Step`], does that, and says what came
 //! of it; several requests and one chore may be under way at once.
 //!
@@ -8,6 +8,7 @@
 //!   next ─► Send(request) ──────────► digest(answer)
 //!        ─► Revoke, Lose, Assign ───► done          what the application does with them takes its time
 //!        ─► Lead(topics) ───────────► lead(counts)  the leader of a classic group assigns
+//!        ─► Learn(topics)           a newer view, in good time
 //!        ─► Wait(until)
 //! ```
 //!
@@ -17,8 +18,10 @@
 //! * `Revoke` comes before the coordinator hears that a partition is free; `Lose` after it has given it to others.
 
 mod classic;
+mod modern;
 
 pub use classic::Classic;
+pub use modern::Modern;
 
 use super::TopicPartition;
 use super::assign::{Strategy, Topics};
@@ -30,7 +33,7 @@ use crate::messages::{
     HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeavingMember,
     SyncGroupRequest, SyncGroupResponse,
 };
-use crate::wire::{Span, Text};
+use crate::wire::{Span, Text, Uuid};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -82,6 +85,9 @@ pub enum Step {
     Assign(Vec<TopicPartition>),
     /// Find out which partitions these topics have. Then [`Member::lead`].
     Lead(Vec<Text>),
+    /// Find out which topics have these ids, which the view does not know, and go on with [`Member::next`] meanwhile: the
+    /// newer view is what it needs. It is asked for again and again until they are known, with a pause in between.
+    Learn(Vec<Uuid>),
     /// Nothing, until this time or until something happens.
     Wait(Option<Instant>),
 }
@@ -176,6 +182,8 @@ impl Goodbye {
 pub enum Member {
     /// `group.protocol=classic`.
     Classic(Box<Classic>),
+    /// `group.protocol=consumer`.
+    Modern(Box<Modern>),
 }
 
 /// Calls the same method of whichever it is.
@@ -183,6 +191,7 @@ macro_rules! either {
     ($self:expr, $member:ident => $call:expr) => {
         match $self {
             Member::Classic($member) => $call,
+            Member::Modern($member) => $call,
         }
     };
 }
@@ -191,6 +200,12 @@ impl Member {
     /// A member of a classic group.
     pub fn classic(terms: Terms, strategies: Vec<Strategy>) -> Member {
         Member::Classic(Box::new(Classic::new(terms, strategies)))
+    }
+
+    /// A member of a group of the new protocol. The id is a UUID that the client has drawn for it (KIP-1082); `assignor` is
+    /// `group.remote.assignor`.
+    pub fn modern(terms: Terms, id: Text, assignor: Option<Text>) -> Member {
+        Member::Modern(Box::new(Modern::new(terms, id, assignor)))
     }
 
     /// What to do now.
@@ -210,7 +225,10 @@ impl Member {
 
     /// Assigns, as the leader.
     pub fn lead(&mut self, topics: &Topics) {
-        either!(self, member => member.lead(topics));
+        match self {
+            Member::Classic(member) => member.lead(topics),
+            Member::Modern(_) => {}
+        }
     }
 
     /// Says what is to be read from now on.
@@ -220,12 +238,19 @@ impl Member {
 
     /// Looks whether topics have changed in a way that calls for a rebalance.
     pub fn heed(&mut self, view: &View) {
-        either!(self, member => member.heed(view));
+        match self {
+            Member::Classic(member) => member.heed(view),
+            // The coordinator does.
+            Member::Modern(_) => {}
+        }
     }
 
-    /// Asks for a rebalance (KIP-568).
+    /// Asks for a rebalance (KIP-568). In the new protocol that is the coordinator's affair: nothing happens.
     pub fn enforce_rebalance(&mut self, reason: &str) {
-        either!(self, member => member.rejoin(reason));
+        match self {
+            Member::Classic(member) => member.rejoin(reason),
+            Member::Modern(_) => {}
+        }
     }
 
     /// Leaves the group for the time being: the application does not come back (`max.poll.interval.ms`). All that is owned is
@@ -239,7 +264,8 @@ impl Member {
         either!(self, member => member.resume());
     }
 
-    /// What to tell the coordinator when the consumer is closed; nothing of a static classic member (KIP-345).
+    /// What to tell the coordinator when the consumer is closed; nothing of a static classic member (KIP-345). In the new
+    /// protocol there is no room for the reason.
     pub fn goodbye(&self, reason: &str) -> Option<Goodbye> {
         either!(self, member => member.goodbye(reason))
     }
@@ -291,3 +317,6 @@ fn millis(duration: Duration) -> i32 {
 fn after(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or(now)
 }
+
+#[cfg(test)]
+mod tests;
