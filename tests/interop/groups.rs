@@ -32,7 +32,6 @@ impl Member {
     fn kcat(bench: &Bench) -> Member {
         let mut kcat = Command::new("kcat");
         kcat.args(["-b", &bench.broker.bootstrap_servers(), "-G", "billing", "-q", "-u"]);
-        // Between members that commit nothing while they go on, each record would be read by the next one too.
         kcat.args([
             "-X",
             "auto.offset.reset=earliest",

@@ -18,6 +18,8 @@ mod join;
 mod member;
 mod rebalance;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 pub(in crate::broker) use join::{Join, Joined, JoinedMember, random_uuid};
 pub(in crate::broker) use member::{Member, Protocol};

@@ -14,6 +14,8 @@
 mod member;
 mod pattern;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub(in crate::broker) use member::{Member, Partitions};
 pub(in crate::broker) use pattern::Pattern;
