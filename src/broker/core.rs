@@ -118,6 +118,13 @@ impl Context<'_> {
         }
     }
 
+    /// The same for a request as a whole and for each of its partitions, where a fault's code has its place in one of them.
+    pub(super) fn split(self, is_of_partitions: impl Fn(ErrorCode) -> bool) -> (Self, Self) {
+        let is = |refusal: &&Refusal| is_of_partitions(refusal.code);
+        let whole = Context { refusal: self.refusal.filter(|refusal| !is(refusal)), ..self };
+        (whole, Context { refusal: self.refusal.filter(is), ..self })
+    }
+
     /// The error code that a fault has the broker answer with before it does anything.
     pub(super) fn refused_before(self) -> Option<ErrorCode> {
         self.refusal.filter(|refusal| !refusal.is_done).map(|refusal| refusal.code)

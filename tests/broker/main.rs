@@ -23,5 +23,6 @@ mod cases;
 mod cluster;
 mod embedded;
 mod faults;
+mod groups;
 mod peer;
 mod three;

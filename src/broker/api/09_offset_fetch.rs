@@ -42,9 +42,8 @@ pub(super) fn handle(
 }
 
 fn fetch(state: &mut State, context: Context<'_>, group: &OffsetFetchGroup) -> OffsetFetchGroupResponse {
-    let whole =
-        Context { refusal: context.refusal.filter(|refusal| !is_of_partitions(refusal.code)), ..context };
-    let found = whole.unless_refused("", None, || find(state, context, group));
+    let (whole, each) = context.split(is_of_partitions);
+    let found = whole.unless_refused("", None, || find(state, each, group));
     let (topics, error_code) = match found {
         Ok(topics) => (topics, ErrorCode::NONE),
         Err(code) => (Vec::new(), code),
@@ -108,8 +107,6 @@ fn partition(
     topic: &Text,
     index: i32,
 ) -> OffsetFetchPartitionResponse {
-    let context =
-        Context { refusal: context.refusal.filter(|refusal| is_of_partitions(refusal.code)), ..context };
     let found = context.unless_refused::<_, ErrorCode>(topic, Some(index), || Ok(offsets.get(topic, index)));
     match found {
         Ok(Some(committed)) => OffsetFetchPartitionResponse {

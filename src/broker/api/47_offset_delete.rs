@@ -14,9 +14,30 @@ pub(super) fn handle(
     context: Context<'_>,
     request: &OffsetDeleteRequest,
 ) -> OffsetDeleteResponse {
-    if let Err(error_code) = may_delete(state, context, &request.group_id) {
-        return OffsetDeleteResponse { error_code, ..Default::default() };
+    let (whole, each) = context.split(is_of_partitions);
+    let deleted = whole.unless_refused("", None, || delete_all(state, each, request));
+    match deleted {
+        Ok(topics) => OffsetDeleteResponse { topics, ..Default::default() },
+        Err(error_code) => OffsetDeleteResponse { error_code, ..Default::default() },
     }
+}
+
+/// Whether a fault's code is about a partition, and not about the group.
+fn is_of_partitions(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC
+            | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            | ErrorCode::TOPIC_AUTHORIZATION_FAILED
+    )
+}
+
+fn delete_all(
+    state: &mut State,
+    context: Context<'_>,
+    request: &OffsetDeleteRequest,
+) -> Result<Vec<OffsetDeleteTopicResponse>, ErrorCode> {
+    may_delete(state, context, &request.group_id)?;
     let mut delete_topic = |topic: &OffsetDeleteTopic| {
         let partitions = topic.partitions.iter().map(|OffsetDeletePartition { partition_index }| {
             let deleted = context.unless_refused(&topic.name, Some(*partition_index), || {
@@ -27,8 +48,7 @@ pub(super) fn handle(
         });
         OffsetDeleteTopicResponse { partitions: partitions.collect(), name: topic.name.clone() }
     };
-    let topics = request.topics.iter().map(&mut delete_topic).collect();
-    OffsetDeleteResponse { topics, ..Default::default() }
+    Ok(request.topics.iter().map(&mut delete_topic).collect())
 }
 
 fn may_delete(state: &mut State, context: Context<'_>, id: &Text) -> Result<(), ErrorCode> {

@@ -24,7 +24,8 @@ pub enum Fate {
     DelayAnswer(Duration),
     /// It is answered with this error code, and nothing else is done. The code stands where the API has a place for it: for
     /// each partition, else for each topic, else for the whole; of a [`Fault`] for some topic or partition, only there, and the
-    /// others are served. Fetch has the codes of fetch sessions for the whole, Metadata those of leaders for each partition.
+    /// others are served. Fetch has the codes of fetch sessions for the whole, Metadata those of leaders for each partition,
+    /// OffsetFetch and OffsetDelete those of topics and transactions for each partition and others for the group.
     Fail(ErrorCode),
     /// The broker does what it is asked to, and answers with this error code all the same, such as
     /// NOT_ENOUGH_REPLICAS_AFTER_APPEND; in the same places as [`Fail`](Fate::Fail).

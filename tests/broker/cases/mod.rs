@@ -2,7 +2,7 @@
 
 mod consumer_groups;
 mod fetch;
-mod groups;
+pub mod groups;
 mod list_offsets;
 pub mod offset_for_leader_epoch;
 mod offsets;
