@@ -74,6 +74,7 @@ impl Subscription {
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a few a minute, each of which lives for a moment")]
 pub enum Step {
     /// Send this to the coordinator; [`Member::digest`] wants the answer.
     Send(Request),
