@@ -14,6 +14,8 @@ struct Bench {
     start: Instant,
     now: Instant,
     coordinator: BrokerId,
+    /// The connection of the last request; each has its own.
+    connection: ConnectionId,
 }
 
 impl Bench {
@@ -24,7 +26,14 @@ impl Bench {
     fn with(settings: GroupSettings) -> Bench {
         let start = crate::task::now();
         let (rng, coordinator) = (fastrand::Rng::with_seed(7), BrokerId(1));
-        Bench { groups: Groups::new(settings), rng, start, now: start, coordinator }
+        Bench {
+            groups: Groups::new(settings),
+            rng,
+            start,
+            now: start,
+            coordinator,
+            connection: ConnectionId(0),
+        }
     }
 
     fn id() -> Text {
@@ -49,8 +58,13 @@ impl Bench {
         self.groups.with(&id, self.now, &mut self.rng, work).unwrap()
     }
 
+    fn issue(&mut self) -> Ticket {
+        self.connection.0 += 1;
+        self.groups.issue(&Bench::id(), self.connection)
+    }
+
     fn join_as(&mut self, join: Join) -> Ticket {
-        let ticket = self.groups.issue(&Bench::id(), ConnectionId(0));
+        let ticket = self.issue();
         self.with_group(|group, turn| group.join(join, ticket, turn));
         ticket
     }
@@ -76,7 +90,7 @@ impl Bench {
     }
 
     fn sync(&mut self, member: &Joined, assignments: &[(&Text, &'static [u8])]) -> Ticket {
-        let ticket = self.groups.issue(&Bench::id(), ConnectionId(0));
+        let ticket = self.issue();
         let assignments =
             assignments.iter().map(|(id, own)| ((*id).clone(), Bytes::from_static(own))).collect();
         let sync = Sync {
@@ -331,23 +345,30 @@ fn a_broker_that_was_away_has_lost_sight_of_its_groups() {
 fn who_waits_is_woken_when_it_is_due_earlier_than_it_was() {
     let mut bench = Bench::new();
     let first = bench.settled();
-    let waiting = bench.join(&Text::default());
-    let id = Bench::id();
-    assert_eq!(
-        bench.groups.deadline(&id),
-        Some(bench.start + Duration::from_secs(10)),
-        "the first's session"
-    );
+    bench.join(&Text::default());
+    let (id, waiting) = (Bench::id(), bench.connection);
+    let seconds = |second| Some(bench.start + Duration::from_secs(second));
+    let [five, ten] = [5, 10].map(seconds);
+    assert_eq!(bench.groups.deadline(&id), ten, "the first's session");
     bench.groups.take_woken();
     bench.at(4).beat(&first);
     assert_eq!(bench.groups.take_woken(), [], "it is due later: it will see");
-    let hasty =
-        Join { session_timeout: Duration::from_secs(1), can_learn_its_id: true, ..wish(&Text::default()) };
-    let lent = bench.join_as(hasty);
-    assert!(bench.joined(lent).is_some());
-    assert!(!bench.groups.take_woken().is_empty(), "the one who waits has to look at 5 s");
-    assert_eq!(bench.groups.deadline(&id), Some(bench.start + Duration::from_secs(5)));
-    bench.groups.forget(waiting);
+    let brief = Duration::from_secs(1);
+    bench.join_as(Join { session_timeout: brief, can_learn_its_id: true, ..wish(&Text::default()) });
+    assert!(bench.groups.take_woken().contains(&waiting), "it has to look at 5 s");
+    assert_eq!(bench.groups.deadline(&id), five);
+}
+
+#[test]
+fn when_one_who_waits_goes_another_one_looks() {
+    let mut bench = Bench::new();
+    bench.settled();
+    let gone = bench.join(&Text::default());
+    bench.join(&Text::default());
+    let waiting = bench.connection;
+    bench.groups.take_woken();
+    bench.groups.forget(gone);
+    assert_eq!(bench.groups.take_woken(), [waiting]);
     bench.at(60);
-    assert_eq!(bench.groups.take(waiting), None, "nobody is there to be told");
+    assert_eq!(bench.groups.take(gone), None, "nobody is there to be told");
 }
