@@ -2,6 +2,7 @@
 //! it had been awaited, and never as something in between.
 
 use crate::world::{BUFFER, Drops, Polled, SECOND, TOPIC, World, client, runtime};
+use ottla::admin::ListGroups;
 use ottla::broker::{ApiKey, Fate, Fault};
 use ottla::{NewTopic, Record, Start, TopicPartition};
 use std::collections::BTreeMap;
@@ -270,5 +271,29 @@ fn administration() {
     });
     at_every_poll("delete_topics", Leaves::Nothing, async |world| {
         world.client.admin().delete_topics(["old"]).await.unwrap();
+    });
+}
+
+#[test]
+fn administration_of_groups() {
+    let offsets = || [(TopicPartition::new(TOPIC, 0), 1.into())];
+    at_every_poll("list_groups", Leaves::Nothing, async |world| {
+        world.client.admin().list_groups(&ListGroups::all()).await.unwrap().all().unwrap();
+    });
+    at_every_poll("describe_groups", Leaves::Nothing, async |world| {
+        assert_eq!(world.client.admin().describe_groups(["one", "two"]).await.len(), 2);
+    });
+    at_every_poll("alter_group_offsets", Leaves::Nothing, async |world| {
+        world.client.admin().alter_group_offsets("one", offsets()).await.unwrap();
+    });
+    at_every_poll("list_group_offsets", Leaves::Nothing, async |world| {
+        world.client.admin().list_group_offsets("one").await.unwrap();
+    });
+    at_every_poll("delete_group_offsets", Leaves::Nothing, async |world| {
+        let partition = TopicPartition::new(TOPIC, 0);
+        drop(world.client.admin().delete_group_offsets("one", [partition]).await);
+    });
+    at_every_poll("delete_groups", Leaves::Nothing, async |world| {
+        assert_eq!(world.client.admin().delete_groups(["one", "two"]).await.len(), 2);
     });
 }

@@ -14,6 +14,7 @@ mod consume;
 mod consume_format;
 mod envelope;
 mod failures;
+mod groups;
 mod interrupted;
 mod produce;
 mod quickstart;

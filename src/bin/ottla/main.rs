@@ -1,4 +1,4 @@
-//! `ottla`: produce, consume, measure and look at topics from a terminal, and a broker to try things with.
+//! `ottla`: produce, consume, measure, look at topics and groups from a terminal, and a broker to try things with.
 //!
 //! Option letters are kcat's where kcat has them. Exit codes: 0 done, 1 failed, 2 the command line or a setting is wrong,
 //! 128 and the signal's number when a signal ended it.
@@ -12,6 +12,7 @@ mod delimiter;
 mod ends;
 mod escape;
 mod failure;
+mod groups;
 mod output;
 mod produce;
 mod progress;
@@ -44,6 +45,8 @@ enum Command {
     Consume(consume::Options),
     /// List, describe, create and delete topics
     Topics(topics::Options),
+    /// List consumer groups, show how far behind they are, set where they read on, delete them
+    Groups(groups::Options),
     /// Measure: throughput, latency and CPU time of producing to a cluster
     Bench(bench::Options),
     /// Run the embedded broker in the foreground, until Ctrl-C
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
             Command::Produce(options) => produce::run(&connection, options).await,
             Command::Consume(options) => consume::run(&connection, options).await,
             Command::Topics(options) => topics::run(&connection, options).await,
+            Command::Groups(options) => groups::run(&connection, options).await,
             Command::Bench(options) => bench::run(&connection, options).await,
             Command::Broker(options) => broker::run(&connection, options).await,
             Command::Quickstart(options) => quickstart::run(&connection, options).await,
