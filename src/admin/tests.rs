@@ -8,9 +8,9 @@ use crate::cluster::Reach;
 use crate::engine::{OffsetAndMetadata, TopicPartition};
 use crate::error::{ErrorKind, Result};
 use crate::messages::{
-    ApiKey, ConsumerProtocolAssignment, ConsumerProtocolPartitions, ConsumerProtocolSubscription,
-    JoinGroupProtocol, JoinGroupRequest, LeaveGroupRequest, LeavingMember, SyncGroupAssignment,
-    SyncGroupRequest,
+    ApiKey, ConsumerGroupHeartbeatRequest, ConsumerProtocolAssignment, ConsumerProtocolPartitions,
+    ConsumerProtocolSubscription, JoinGroupProtocol, JoinGroupRequest, LeaveGroupRequest, LeavingMember,
+    MemberEpoch, SyncGroupAssignment, SyncGroupRequest,
 };
 use crate::net::mem::MemNet;
 use crate::wire::{Span, Text};
@@ -110,6 +110,30 @@ impl World {
         assert!(left.await.unwrap().error_code.is_none());
     }
 
+    /// One consumer of the new protocol joins, or says what it says later.
+    async fn heartbeat(&self, group: &str, epoch: MemberEpoch) -> MemberEpoch {
+        let group_id = Text::from(group);
+        let is_new = epoch == MemberEpoch::JOIN;
+        let request = ConsumerGroupHeartbeatRequest {
+            group_id: group_id.clone(),
+            member_id: "AAAAAAAAAAAAAAAAAAAAAQ".into(),
+            member_epoch: epoch,
+            rack_id: is_new.then(|| "eu-1a".into()),
+            rebalance_timeout_ms: if is_new { 45_000 } else { -1 },
+            subscribed_topic_names: is_new.then(|| vec![TOPIC.into()]),
+            topic_partitions: is_new.then(Vec::new),
+            ..Default::default()
+        };
+        let told = self.admin.cluster.call(
+            Reach::Group(&group_id),
+            |_| request.clone(),
+            Span::from(0),
+            self.admin.deadline(),
+            |told| told.error_code.ok().err().map(|code| Error::broker_code(code, "join")),
+        );
+        told.await.unwrap().member_epoch
+    }
+
     async fn listed(&self, which: ListGroups) -> Vec<String> {
         let listed = self.admin.list_groups(&which).await.unwrap().all().unwrap();
         listed.into_iter().map(|group| group.group_id).collect()
@@ -184,6 +208,29 @@ async fn a_group_of_consumers_is_described_with_what_its_members_have() {
     assert_eq!(only.subscription.as_deref(), Some(&[TOPIC.to_owned()][..]));
     assert_eq!(only.assignment, Some(vec![at(0), at(1), at(2)]));
     assert_eq!((only.client_id.as_str(), only.host.chars().next()), ("till", Some('/')));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_the_new_protocol_is_described_as_well() {
+    let world = world(9).await;
+    let epoch = world.heartbeat("billing", MemberEpoch::JOIN).await;
+    let epoch = world.heartbeat("billing", epoch).await;
+    assert_eq!(world.listed(ListGroups::all().types([GroupType::Consumer])).await, ["billing"]);
+    let described = world.admin.describe_groups(["billing"]).await.remove("billing").unwrap().unwrap();
+    assert_eq!((&described.group_type, described.protocol_type.as_str()), (&GroupType::Consumer, "consumer"));
+    assert_eq!((described.state, described.group_epoch), (GroupState::Stable, Some(epoch.0)));
+    assert_eq!((described.assignment_epoch, described.assignor.is_some()), (Some(epoch.0), true));
+    let [only] = &described.members[..] else { panic!("{:?}", described.members) };
+    assert_eq!((only.member_epoch, only.rack.as_deref()), (Some(epoch.0), Some("eu-1a")));
+    assert_eq!(only.subscription.as_deref(), Some(&[TOPIC.to_owned()][..]));
+    assert_eq!(only.target_assignment, Some(vec![at(0), at(1), at(2)]));
+
+    let told = world.admin.alter_group_offsets("billing", set(&[(0, 9)])).await.unwrap();
+    assert_eq!(code(&told[&at(0)]), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(code(&world.admin.delete_groups(["billing"]).await["billing"]), ErrorCode::NON_EMPTY_GROUP);
+    world.heartbeat("billing", MemberEpoch::LEAVE).await;
+    world.commit("billing", &[(0, 9)]).await;
+    assert_eq!(world.committed("billing").await, BTreeMap::from([(0, 9)]));
 }
 
 #[tokio::test(start_paused = true)]
