@@ -41,6 +41,8 @@ pub struct Classic {
     /// -1 while it is not known to the coordinator as a member.
     generation: GenerationId,
     phase: Phase,
+    /// The answer to a JoinGroup or SyncGroup of before is still to come: it is of no interest, but nobody joins twice at once.
+    is_stale: bool,
     owned: BTreeSet<TopicPartition>,
     /// The generation of which `owned` is.
     owned_generation: GenerationId,
@@ -59,6 +61,8 @@ pub struct Classic {
     beat: Beat,
     not_before: Option<Instant>,
     failures: u32,
+    /// How often in a row it joined again at once, as the coordinator wanted.
+    hurries: u32,
     /// The application does not come back.
     resting: bool,
     failed: bool,
@@ -72,6 +76,8 @@ enum Phase {
     Leading {
         members: Vec<assign::Member>,
         strategy: Strategy,
+        /// There is an assignment already: of a static leader that came back (KIP-814), which minds the topics.
+        skip: bool,
         asked: bool,
     },
     /// With the assignments of a leader.
@@ -93,12 +99,23 @@ enum Chore {
 /// Heartbeats.
 #[derive(Debug, Default)]
 struct Beat {
-    is_under_way: bool,
+    flight: Option<BeatFlight>,
     due: Option<Instant>,
     /// When the coordinator was heard of.
     heard: Option<Instant>,
     failures: u32,
 }
+
+/// Who sent the heartbeat under way: an answer to who the member was before says nothing of who it is.
+#[derive(Debug)]
+struct BeatFlight {
+    sent: Instant,
+    generation: GenerationId,
+    member: Text,
+}
+
+/// How often in a row a member joins again at once; from then on with pauses.
+const HURRIES: u32 = 5;
 
 impl Classic {
     pub(super) fn new(terms: Terms, strategies: Vec<Strategy>) -> Classic {
@@ -109,6 +126,7 @@ impl Classic {
             member: Text::default(),
             generation: GenerationId::NONE,
             phase: Phase::Outside,
+            is_stale: false,
             owned: BTreeSet::new(),
             owned_generation: GenerationId::NONE,
             chore: None,
@@ -120,6 +138,7 @@ impl Classic {
             beat: Beat::default(),
             not_before: None,
             failures: 0,
+            hurries: 0,
             resting: false,
             failed: false,
         }
@@ -151,6 +170,7 @@ impl Classic {
             self.phase = Phase::Outside;
         }
         match &mut self.phase {
+            Phase::Outside if self.is_stale => Step::Wait(self.beat_due()),
             Phase::Outside => self.join(now),
             Phase::Leading { members, asked, .. } => {
                 if std::mem::replace(asked, true) {
@@ -178,7 +198,17 @@ impl Classic {
 
     /// Carries out what the last SyncGroup said: first what is to be given back, then what is new.
     fn settle(&mut self) -> Option<Step> {
-        let target = self.target.as_ref()?;
+        let target = self.target.as_mut()?;
+        let topics = &self.subscription.topics;
+        if target.iter().any(|partition| !topics.contains(&partition.topic)) {
+            if self.rejoin.is_some() {
+                // Other topics are read by now: what comes next is for those.
+                self.target = None;
+                return None;
+            }
+            // The leader is at fault.
+            target.retain(|partition| topics.contains(&partition.topic));
+        }
         let surplus: Vec<TopicPartition> = self.owned.difference(target).cloned().collect();
         if !surplus.is_empty() {
             self.gave_back = true;
@@ -187,6 +217,7 @@ impl Classic {
         }
         let new: Vec<TopicPartition> = target.difference(&self.owned).cloned().collect();
         self.target = None;
+        self.hurries = 0;
         if std::mem::take(&mut self.gave_back) && self.is_cooperative() {
             self.rejoin("gave partitions back, so that their new owners can have them");
         }
@@ -207,7 +238,7 @@ impl Classic {
             return Step::Revoke(surplus);
         }
         if self.subscription.is_empty() && self.member.is_empty() {
-            return Step::Wait(None);
+            return Step::Wait(self.beat_due());
         }
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return Step::Wait(Some(self.beat_due().map_or(at, |due| due.min(at))));
@@ -257,12 +288,17 @@ impl Classic {
 
     pub(super) fn digest(&mut self, answer: Answer, now: Instant, rng: &mut fastrand::Rng) -> Effects {
         match answer {
+            Answer::Join(_) | Answer::Sync(_) if std::mem::take(&mut self.is_stale) => Effects::default(),
             Answer::Join(answer) => self.joined(answer, now, rng),
             Answer::Sync(answer) => self.synced(answer, now, rng),
             Answer::Heartbeat(answer) => {
-                self.beat.is_under_way = false;
+                let flight = self.beat.flight.take();
+                let is_own = |flight: &BeatFlight| {
+                    flight.generation == self.generation && flight.member == self.member
+                };
+                let Some(flight) = flight.filter(is_own) else { return Effects::default() };
                 let outcome = answer.and_then(|answer| checked(answer.error_code, "send a heartbeat"));
-                self.beaten(outcome, now, rng)
+                self.beaten(outcome, flight.sent, now, rng)
             }
             Answer::Modern(_) => Effects::default(),
         }
@@ -275,13 +311,11 @@ impl Classic {
         rng: &mut fastrand::Rng,
     ) -> Effects {
         self.phase = Phase::Outside;
-        if self.resting {
-            return Effects::default();
-        }
         let answer = match answer {
             // KIP-394: the coordinator wants to be sure that who asks will know the answer.
             Ok(answer) if answer.error_code == ErrorCode::MEMBER_ID_REQUIRED => {
                 self.member = answer.member_id;
+                self.hurry(now, rng);
                 return Effects::default();
             }
             Ok(answer) => answer,
@@ -313,23 +347,16 @@ impl Classic {
         };
         let members: Vec<assign::Member> =
             answer.members.iter().map(|member| member_of(member, strategy)).collect();
-        if answer.skip_assignment {
-            // A static leader that came back: the coordinator has the assignment.
-            self.counted =
-                members.iter().flat_map(|member| &member.topics).map(|topic| (topic.clone(), None)).collect();
-            self.phase = Phase::Assigned { protocol, assignments: Vec::new() };
-        } else {
-            self.phase = Phase::Leading { members, strategy, asked: false };
-        }
+        self.phase = Phase::Leading { members, strategy, skip: answer.skip_assignment, asked: false };
         Effects::default()
     }
 
     pub(super) fn lead(&mut self, topics: &Topics) {
-        let Phase::Leading { members, strategy, .. } = &self.phase else { return };
-        let strategy = *strategy;
+        let Phase::Leading { members, strategy, skip, .. } = &self.phase else { return };
+        let (strategy, skip) = (*strategy, *skip);
         let wanted: BTreeSet<&Text> = members.iter().flat_map(|member| &member.topics).collect();
         self.counted = wanted.into_iter().map(|topic| (topic.clone(), topics.count(topic))).collect();
-        let shares = assign::assign(strategy, members, topics);
+        let shares = if skip { BTreeMap::new() } else { assign::assign(strategy, members, topics) };
         let assignments = shares
             .into_iter()
             .map(|(member_id, partitions)| {
@@ -351,9 +378,6 @@ impl Classic {
         rng: &mut fastrand::Rng,
     ) -> Effects {
         self.phase = Phase::Outside;
-        if self.resting {
-            return Effects::default();
-        }
         let read = answer.and_then(|answer| {
             checked(answer.error_code, "learn what the group has assigned")?;
             assigned(&answer.assignment)
@@ -370,34 +394,41 @@ impl Classic {
         }
     }
 
-    fn beaten(&mut self, outcome: Result<(), Error>, now: Instant, rng: &mut fastrand::Rng) -> Effects {
-        match outcome {
-            Ok(()) => {
-                self.heard(now);
-                Effects::default()
-            }
-            Err(error) if error.code() == Some(ErrorCode::REBALANCE_IN_PROGRESS) => {
-                self.heard(now);
-                // While joining the answer is about the generation before.
-                if matches!(self.phase, Phase::Inside) {
+    fn beaten(
+        &mut self,
+        outcome: Result<(), Error>,
+        sent: Instant,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Effects {
+        let Err(error) = outcome else {
+            self.heard(sent);
+            return Effects::default();
+        };
+        if let Some(trouble) = trouble(&error) {
+            self.beat.failures = self.beat.failures.saturating_add(1);
+            let pause = self.terms.backoff.after(self.beat.failures, rng);
+            self.beat.due = Some(after(now, pause.min(self.terms.heartbeat_interval)));
+            return Effects { find_coordinator: matches!(trouble, Trouble::Elsewhere), tell: None };
+        }
+        match (error.code(), &self.phase) {
+            (Some(ErrorCode::REBALANCE_IN_PROGRESS), phase) => {
+                let is_news = matches!(phase, Phase::Inside);
+                self.heard(sent);
+                // While joining it is known.
+                if is_news {
                     self.rejoin("the group rebalances");
                 }
                 Effects::default()
             }
-            Err(error) => {
-                if let Some(trouble) = trouble(&error) {
-                    self.beat.failures = self.beat.failures.saturating_add(1);
-                    let pause = self.terms.backoff.after(self.beat.failures, rng);
-                    self.beat.due = Some(after(now, pause.min(self.terms.heartbeat_interval)));
-                    return Effects { find_coordinator: matches!(trouble, Trouble::Elsewhere), tell: None };
-                }
-                if matches!(self.phase, Phase::Joining) {
-                    // JoinGroup will say the same.
-                    return Effects::default();
-                }
-                self.phase = Phase::Outside;
-                self.unwell(&error, now, rng)
+            // JoinGroup will say the same.
+            (_, Phase::Joining) => Effects::default(),
+            // A JoinGroup whose answer was lost has been heard; the next one puts it right.
+            (Some(ErrorCode::ILLEGAL_GENERATION), Phase::Outside) => {
+                self.beat.due = Some(after(sent, self.terms.heartbeat_interval));
+                Effects::default()
             }
+            _ => self.unwell(&error, now, rng),
         }
     }
 
@@ -408,8 +439,8 @@ impl Classic {
             (Some(Trouble::Elsewhere), _) => effects.find_coordinator = true,
             (Some(Trouble::Later), _) => {}
             (None, ErrorKind::Broker(ErrorCode::REBALANCE_IN_PROGRESS)) => {
-                self.rejoin.get_or_insert_with(|| "the group rebalances".to_owned());
-                self.not_before = None;
+                self.rejoin("the group rebalances");
+                self.hurry(now, rng);
                 return effects;
             }
             (None, ErrorKind::Broker(ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::ILLEGAL_GENERATION)) => {
@@ -418,7 +449,7 @@ impl Classic {
                 }
                 self.cast_out();
                 self.rejoin = Some(format!("the coordinator has said: {}", code_name(error)));
-                self.not_before = None;
+                self.hurry(now, rng);
                 return effects;
             }
             _ => {
@@ -430,19 +461,27 @@ impl Classic {
         }
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(after(now, self.terms.backoff.after(self.failures, rng)));
-        self.rejoin.get_or_insert_with(|| "the coordinator did not answer".to_owned());
+        self.rejoin("the coordinator did not answer");
         effects
+    }
+
+    /// Joins again at once, but not for ever.
+    fn hurry(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        self.hurries = self.hurries.saturating_add(1);
+        let attempts = self.hurries.saturating_sub(HURRIES);
+        self.not_before = (attempts > 0).then(|| after(now, self.terms.backoff.after(attempts, rng)));
     }
 
     /// The coordinator has given to others what was owned.
     fn cast_out(&mut self) {
         self.generation = GenerationId::NONE;
         self.owned_generation = GenerationId::NONE;
+        self.is_stale |= matches!(self.phase, Phase::Joining | Phase::Syncing);
         self.phase = Phase::Outside;
         self.target = None;
         self.gave_back = false;
         self.lost = !self.owned.is_empty() || self.chore.is_some();
-        self.beat = Beat { is_under_way: self.beat.is_under_way, ..Beat::default() };
+        self.beat = Beat { flight: self.beat.flight.take(), ..Beat::default() };
     }
 
     pub(super) fn done(&mut self, _: Instant) {
@@ -483,7 +522,8 @@ impl Classic {
     }
 
     pub(super) fn rejoin(&mut self, reason: &str) {
-        self.rejoin.get_or_insert_with(|| reason.to_owned());
+        // As much as Java's members say (KIP-800).
+        self.rejoin.get_or_insert_with(|| reason.chars().take(255).collect());
     }
 
     pub(super) fn rest(&mut self, reason: &str) -> Option<Goodbye> {
@@ -525,20 +565,22 @@ impl Classic {
         &self.owned
     }
 
-    fn heard(&mut self, now: Instant) {
-        self.beat.heard = Some(now);
+    /// The coordinator has heard of the member, no earlier than this.
+    fn heard(&mut self, at: Instant) {
+        self.beat.heard = self.beat.heard.max(Some(at));
         self.beat.failures = 0;
-        self.beat.due = Some(after(now, self.terms.heartbeat_interval));
+        self.beat.due = Some(after(at, self.terms.heartbeat_interval));
     }
 
     fn beat_due(&self) -> Option<Instant> {
-        let beats = !(self.beat.is_under_way || self.resting || self.generation == GenerationId::NONE);
+        let beats = !(self.beat.flight.is_some() || self.resting || self.generation == GenerationId::NONE);
         self.beat.due.filter(|_| beats && !matches!(self.phase, Phase::Joining))
     }
 
     fn heartbeat(&mut self, now: Instant) -> Option<Request> {
         self.beat_due().filter(|due| *due <= now)?;
-        self.beat.is_under_way = true;
+        self.beat.flight =
+            Some(BeatFlight { sent: now, generation: self.generation, member: self.member.clone() });
         Some(Request::Heartbeat(HeartbeatRequest {
             group_id: self.terms.group.clone(),
             generation_id: self.generation,

@@ -306,7 +306,7 @@ fn trouble(error: &Error) -> Option<Trouble> {
         | ErrorKind::Connect
         | ErrorKind::Resolve
         | ErrorKind::Protocol => Some(Trouble::Elsewhere),
-        ErrorKind::Broker(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS) => Some(Trouble::Later),
+        _ if error.is_retriable() => Some(Trouble::Later),
         _ => None,
     }
 }

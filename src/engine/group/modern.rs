@@ -235,7 +235,6 @@ impl Modern {
                 effects.tell = Some(request::explained(error, self));
             }
             (None, Some(ErrorCode::STALE_MEMBER_EPOCH)) => {}
-            _ if error.is_retriable() => {}
             (None, code) => {
                 effects.tell = Some(request::explained(error, self));
                 self.failed = true;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test begins at some time, whichever it is")]
 
+mod classic;
 mod modern;
+mod storms;
 
 use super::*;
 use crate::engine::view::Asked;
@@ -78,6 +80,12 @@ impl Bench {
 
     fn done(&mut self) {
         self.member.done(self.now);
+    }
+
+    #[track_caller]
+    fn assigned(&mut self, list: &str) {
+        assert_eq!(self.next(), Step::Assign(partitions(list)));
+        self.done();
     }
 
     fn pass(&mut self, time: Duration) {

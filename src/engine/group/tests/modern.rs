@@ -19,10 +19,10 @@ fn with(terms: Terms, assignor: Option<&str>) -> Bench {
 /// A member of epoch 1 that owns these and has said so.
 fn member_with(list: &str) -> Bench {
     let mut bench = new();
-    bench.beat();
+    bench.speak();
     bench.accept(1, Some(list));
     bench.assigned(list);
-    bench.beat();
+    bench.speak();
     bench.accept(1, None);
     bench
 }
@@ -38,7 +38,7 @@ fn by_id(list: &str) -> Vec<ConsumerGroupHeartbeatPartitions> {
 
 impl Bench {
     #[track_caller]
-    fn beat(&mut self) -> ConsumerGroupHeartbeatRequest {
+    fn speak(&mut self) -> ConsumerGroupHeartbeatRequest {
         match self.next() {
             Step::Send(Request::Modern(request)) => request,
             other => panic!("no heartbeat, but {other:?}"),
@@ -66,18 +66,12 @@ impl Bench {
             ..Default::default()
         })))
     }
-
-    #[track_caller]
-    fn assigned(&mut self, list: &str) {
-        assert_eq!(self.next(), Step::Assign(partitions(list)));
-        self.done();
-    }
 }
 
 #[test]
 fn it_joins_with_everything_and_later_says_what_changed() {
     let mut bench = with(Terms { rack: Some("r1".into()), ..terms() }, Some("uniform"));
-    let join = bench.beat();
+    let join = bench.speak();
     let whole = ConsumerGroupHeartbeatRequest {
         group_id: "billing".into(),
         member_id: "me".into(),
@@ -101,10 +95,10 @@ fn it_joins_with_everything_and_later_says_what_changed() {
         ..Default::default()
     };
     let owned = Some(by_id("orders-0 orders-1"));
-    assert_eq!(bench.beat(), ConsumerGroupHeartbeatRequest { topic_partitions: owned, ..bare.clone() });
+    assert_eq!(bench.speak(), ConsumerGroupHeartbeatRequest { topic_partitions: owned, ..bare.clone() });
     bench.accept(3, None);
     assert_eq!(bench.wait(), INTERVAL);
-    assert_eq!(bench.beat(), bare);
+    assert_eq!(bench.speak(), bare);
 }
 
 #[test]
@@ -112,7 +106,7 @@ fn another_subscription_is_said_at_once_and_a_pattern_is_taken_back() {
     let mut bench = member_with("orders-0");
     let regex = Subscription { topics: BTreeSet::new(), regex: Some("o.*".into()) };
     bench.member.subscribe(regex);
-    let request = bench.beat();
+    let request = bench.speak();
     assert_eq!(request.subscribed_topic_names, Some(vec![]));
     assert_eq!(request.subscribed_topic_regex, Some("o.*".into()));
     assert_eq!((request.rebalance_timeout_ms, &request.topic_partitions), (-1, &None));
@@ -120,15 +114,15 @@ fn another_subscription_is_said_at_once_and_a_pattern_is_taken_back() {
     bench.accept(1, None);
 
     bench.subscribe(&["orders"]);
-    assert_eq!(bench.beat().subscribed_topic_regex, Some("".into()));
+    assert_eq!(bench.speak().subscribed_topic_regex, Some("".into()));
     bench.answer(Answer::Modern(Err(lost())));
     bench.wait();
-    let again = bench.beat();
+    let again = bench.speak();
     assert_eq!(again.subscribed_topic_regex, Some("".into()), "nobody knows whether it was heard");
     assert_eq!(again.subscribed_topic_names, Some(vec!["orders".into()]));
     bench.accept(1, None);
     bench.subscribe(&["sensors"]);
-    let request = bench.beat();
+    let request = bench.speak();
     assert_eq!(request.subscribed_topic_regex, None, "it was heard");
     assert_eq!(Request::Modern(request).versions(), Span::from(0));
 }
@@ -137,23 +131,23 @@ fn another_subscription_is_said_at_once_and_a_pattern_is_taken_back() {
 fn it_gives_back_then_takes_then_says_so_and_heartbeats_go_on_meanwhile() {
     let mut bench = member_with("orders-0 orders-1");
     bench.wait();
-    bench.beat();
+    bench.speak();
     bench.accept(1, Some("orders-1 orders-2"));
     assert_eq!(bench.next(), Step::Revoke(partitions("orders-0")));
     for _ in 0..3 {
         assert_eq!(bench.wait(), INTERVAL);
-        assert_eq!(bench.beat().topic_partitions, None, "it still has orders-0");
+        assert_eq!(bench.speak().topic_partitions, None, "it still has orders-0");
         bench.accept(1, None);
     }
     bench.done();
     assert_eq!(bench.owned(), ["orders-1"]);
     assert_eq!(bench.next(), Step::Assign(partitions("orders-2")));
     assert_eq!(bench.wait(), INTERVAL);
-    assert_eq!(bench.beat().topic_partitions, None, "it is not through yet");
+    assert_eq!(bench.speak().topic_partitions, None, "it is not through yet");
     bench.accept(1, None);
     assert_eq!(bench.owned(), ["orders-1"], "not before the application has heard");
     bench.done();
-    assert_eq!(bench.beat().topic_partitions, Some(by_id("orders-1 orders-2")));
+    assert_eq!(bench.speak().topic_partitions, Some(by_id("orders-1 orders-2")));
     bench.accept(2, None);
     assert_eq!(bench.member.identity().generation, 2);
     assert_eq!(bench.wait(), INTERVAL);
@@ -163,33 +157,33 @@ fn it_gives_back_then_takes_then_says_so_and_heartbeats_go_on_meanwhile() {
 fn a_newer_assignment_waits_until_the_application_is_done() {
     let mut bench = member_with("orders-0 orders-1");
     bench.wait();
-    bench.beat();
+    bench.speak();
     bench.accept(1, Some("orders-1"));
     assert_eq!(bench.next(), Step::Revoke(partitions("orders-0")));
     bench.wait();
-    bench.beat();
+    bench.speak();
     bench.accept(2, Some("orders-0 orders-3"));
     assert!(matches!(bench.next(), Step::Wait(Some(_))));
     bench.done();
     assert_eq!(bench.next(), Step::Revoke(partitions("orders-1")));
     bench.done();
     bench.assigned("orders-0 orders-3");
-    assert_eq!(bench.beat().topic_partitions, Some(by_id("orders-0 orders-3")));
+    assert_eq!(bench.speak().topic_partitions, Some(by_id("orders-0 orders-3")));
 }
 
 #[test]
 fn what_is_owned_already_is_no_news_but_nothing_is() {
     let mut bench = member_with("orders-0");
     bench.wait();
-    bench.beat();
+    bench.speak();
     bench.accept(2, Some("orders-0"));
     assert_eq!(bench.wait(), INTERVAL, "the coordinator has said it again");
 
     let mut bench = new();
-    bench.beat();
+    bench.speak();
     bench.accept(1, Some(""));
     bench.assigned("");
-    assert_eq!(bench.beat().topic_partitions, Some(vec![]));
+    assert_eq!(bench.speak().topic_partitions, Some(vec![]));
     bench.accept(1, None);
     assert_eq!(bench.wait(), INTERVAL);
 }
@@ -197,10 +191,10 @@ fn what_is_owned_already_is_no_news_but_nothing_is() {
 #[test]
 fn topics_that_nobody_knows_wait_and_the_others_do_not() {
     let mut bench = new();
-    bench.beat();
+    bench.speak();
     bench.accept(1, Some("invoices-0 orders-0"));
     bench.assigned("orders-0");
-    assert_eq!(bench.beat().topic_partitions, Some(by_id("orders-0")));
+    assert_eq!(bench.speak().topic_partitions, Some(by_id("orders-0")));
     bench.accept(1, None);
     let learn = Step::Learn(vec![id_of("invoices")]);
     assert_eq!(bench.next(), learn);
@@ -208,10 +202,10 @@ fn topics_that_nobody_knows_wait_and_the_others_do_not() {
     assert_eq!(bench.next(), learn, "it asks again");
     bench.learn("invoices", 1);
     bench.assigned("invoices-0");
-    assert_eq!(bench.beat().topic_partitions, Some(by_id("invoices-0 orders-0")));
+    assert_eq!(bench.speak().topic_partitions, Some(by_id("invoices-0 orders-0")));
     bench.accept(1, None);
     bench.wait();
-    bench.beat();
+    bench.speak();
 }
 
 #[test]
@@ -221,7 +215,7 @@ fn a_topic_that_was_made_anew_is_another_one() {
     bench.learn_as("orders", anew, 4);
     assert!(matches!(bench.next(), Step::Wait(Some(_))), "the coordinator has not said so yet");
     bench.wait();
-    bench.beat();
+    bench.speak();
     let assignment = ConsumerGroupHeartbeatAssignment {
         topic_partitions: vec![ConsumerGroupHeartbeatPartitions { topic_id: anew, partitions: vec![1] }],
     };
@@ -233,7 +227,7 @@ fn a_topic_that_was_made_anew_is_another_one() {
     assert_eq!(bench.next(), Step::Revoke(partitions("orders-0 orders-1")));
     bench.done();
     bench.assigned("orders-1");
-    assert_eq!(bench.beat().topic_partitions, Some(assignment.topic_partitions));
+    assert_eq!(bench.speak().topic_partitions, Some(assignment.topic_partitions));
 }
 
 #[test]
@@ -241,7 +235,7 @@ fn what_is_owned_of_a_topic_that_is_deleted_is_kept_until_the_coordinator_takes_
     let mut bench = member_with("orders-0 sensors-0");
     bench.view.forget_unless(|topic| topic.as_str() != "orders");
     bench.wait();
-    bench.beat();
+    bench.speak();
     bench.accept(2, Some("orders-0 sensors-0 sensors-1"));
     bench.assigned("sensors-1");
     assert_eq!(bench.owned(), ["orders-0", "sensors-0", "sensors-1"]);
@@ -252,14 +246,14 @@ fn who_is_fenced_loses_everything_and_joins_again_with_the_same_id() {
     for fence in [ErrorCode::FENCED_MEMBER_EPOCH, ErrorCode::UNKNOWN_MEMBER_ID] {
         let mut bench = member_with("orders-0 orders-1");
         bench.wait();
-        bench.beat();
+        bench.speak();
         assert!(bench.refuse(fence).tell.is_none());
         assert_eq!(bench.member.lease(), None);
         assert_eq!(bench.next(), Step::Lose(partitions("orders-0 orders-1")));
         bench.rests();
         bench.done();
         assert_eq!((bench.owned().len(), bench.member.identity().generation), (0, 0));
-        let join = bench.beat();
+        let join = bench.speak();
         assert_eq!((&*join.member_id, join.member_epoch), ("me", MemberEpoch::JOIN));
         assert_eq!(join.topic_partitions, Some(vec![]));
         assert_eq!(join.subscribed_topic_names, Some(vec!["orders".into()]));
@@ -273,21 +267,21 @@ fn who_is_fenced_loses_everything_and_joins_again_with_the_same_id() {
 fn who_is_fenced_while_the_application_is_busy_loses_what_comes_of_it() {
     let mut bench = member_with("orders-0 orders-1");
     bench.wait();
-    bench.beat();
+    bench.speak();
     bench.accept(2, Some("orders-1 orders-2"));
     assert_eq!(bench.next(), Step::Revoke(partitions("orders-0")));
     bench.wait();
-    bench.beat();
+    bench.speak();
     bench.refuse(ErrorCode::FENCED_MEMBER_EPOCH);
     bench.rests();
     bench.done();
     assert_eq!(bench.next(), Step::Lose(partitions("orders-1")), "what was given back is not lost");
     bench.done();
-    bench.beat();
+    bench.speak();
     bench.accept(3, Some("orders-3"));
     assert_eq!(bench.next(), Step::Assign(partitions("orders-3")));
     bench.wait();
-    bench.beat();
+    bench.speak();
     bench.refuse(ErrorCode::UNKNOWN_MEMBER_ID);
     bench.done();
     assert_eq!(bench.next(), Step::Lose(partitions("orders-3")));
@@ -298,10 +292,10 @@ fn who_is_fenced_again_and_again_takes_its_time() {
     let mut bench = new();
     let mut pauses = Vec::new();
     for epoch in 0..6 {
-        bench.beat();
+        bench.speak();
         bench.accept(epoch + 1, Some(""));
         bench.assigned("");
-        bench.beat();
+        bench.speak();
         bench.refuse(ErrorCode::FENCED_MEMBER_EPOCH);
         let due = bench.now;
         while !matches!(bench.member.next(&bench.view, bench.now), Step::Send(_)) {
@@ -318,18 +312,18 @@ fn who_is_fenced_again_and_again_takes_its_time() {
 fn after_an_answer_that_did_not_come_everything_is_said_again() {
     let mut bench = member_with("orders-0 orders-1");
     bench.wait();
-    bench.beat();
+    bench.speak();
     let effects = bench.answer(Answer::Modern(Err(lost())));
     assert!(effects.find_coordinator && effects.tell.is_none());
     assert!(bench.wait() <= Backoff::RETRY.base * 2);
-    let again = bench.beat();
+    let again = bench.speak();
     assert_eq!(again.member_epoch, MemberEpoch(1), "it is still a member");
     assert_eq!(again.rebalance_timeout_ms, 300_000);
     assert_eq!(again.subscribed_topic_names, Some(vec!["orders".into()]));
     assert_eq!(again.topic_partitions, Some(by_id("orders-0 orders-1")));
     bench.accept(1, Some("orders-0 orders-1"));
     assert_eq!(bench.wait(), INTERVAL, "nothing has changed");
-    assert_eq!(bench.beat().subscribed_topic_names, None);
+    assert_eq!(bench.speak().subscribed_topic_names, None);
 }
 
 #[test]
@@ -347,14 +341,14 @@ fn troubles_cost_no_partitions() {
         let mut bench = member_with("orders-0");
         bench.wait();
         for _ in 0..20 {
-            bench.beat();
+            bench.speak();
             let effects = bench.answer(Answer::Modern(Err(error.clone())));
             assert!(effects.tell.is_none(), "{error}");
             assert_eq!(effects.find_coordinator, elsewhere, "{error}");
             assert!((50..1_500).contains(&bench.wait().as_millis()), "{error}");
         }
         assert_eq!(bench.owned(), ["orders-0"], "{error}");
-        bench.beat();
+        bench.speak();
         bench.accept(1, None);
         assert_eq!(bench.wait(), INTERVAL);
     }
@@ -377,10 +371,10 @@ fn what_only_a_person_can_mend_is_told_with_what_to_do() {
     ];
     for (fault, hint) in table {
         let mut bench = with(Terms { instance: Some("till-1".into()), ..terms() }, Some("mine"));
-        bench.beat();
+        bench.speak();
         bench.accept(1, Some("orders-0"));
         bench.assigned("orders-0");
-        bench.beat();
+        bench.speak();
         let told = bench.refuse(fault).tell.expect("something to tell");
         assert_eq!(told.code(), Some(fault));
         assert!(told.advice().unwrap().contains(hint), "{told}");
@@ -393,7 +387,7 @@ fn what_only_a_person_can_mend_is_told_with_what_to_do() {
         assert_eq!(bench.member.goodbye("").is_some(), is_member, "{fault}");
     }
     let mut bench = new();
-    bench.beat();
+    bench.speak();
     let too_old = Error::new(ErrorKind::UnsupportedVersion, "test");
     let told = bench.answer(Answer::Modern(Err(too_old))).tell.unwrap();
     assert!(told.to_string().contains("older than Kafka 4.0"), "{told}");
@@ -405,13 +399,13 @@ fn a_topic_that_it_may_not_read_is_told_and_tried_again() {
     let mut bench = member_with("orders-0");
     bench.wait();
     for _ in 0..3 {
-        bench.beat();
+        bench.speak();
         let told = bench.refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED).tell.unwrap();
         assert!(told.to_string().contains("DESCRIBE"), "{told}");
         assert_eq!(bench.wait(), INTERVAL);
     }
     assert_eq!(bench.owned(), ["orders-0"]);
-    assert_eq!(bench.beat().subscribed_topic_names, Some(vec!["orders".into()]));
+    assert_eq!(bench.speak().subscribed_topic_names, Some(vec!["orders".into()]));
 }
 
 #[test]
@@ -420,17 +414,17 @@ fn who_wants_nothing_any_more_gives_back_and_leaves() {
     bench.subscribe(&[]);
     assert_eq!(bench.next(), Step::Revoke(partitions("orders-0")));
     bench.wait();
-    let meanwhile = bench.beat();
+    let meanwhile = bench.speak();
     assert_eq!((meanwhile.subscribed_topic_names, meanwhile.member_epoch), (None, MemberEpoch(1)));
     bench.done();
     bench.rests();
     bench.accept(1, None);
-    let leave = bench.beat();
+    let leave = bench.speak();
     assert_eq!((leave.member_epoch, &leave.subscribed_topic_names), (MemberEpoch::LEAVE, &None));
     bench.subscribe(&["orders"]);
     bench.rests();
     bench.accept(-1, None);
-    assert_eq!(bench.beat().member_epoch, MemberEpoch::JOIN);
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
 }
 
 #[test]
@@ -441,7 +435,7 @@ fn who_wants_something_again_before_it_has_left_gets_it_back() {
     bench.subscribe(&["orders"]);
     bench.done();
     bench.assigned("orders-0");
-    assert_eq!(bench.beat().topic_partitions, Some(by_id("orders-0")));
+    assert_eq!(bench.speak().topic_partitions, Some(by_id("orders-0")));
 }
 
 #[test]
@@ -449,10 +443,10 @@ fn who_rests_has_left_and_comes_back_as_a_new_member() {
     for (instance, epoch) in [(None, MemberEpoch::LEAVE), (Some("till-1"), MemberEpoch::LEAVE_STATIC)] {
         let mut bench = with(Terms { instance: instance.map(Text::from), ..terms() }, None);
         assert_eq!(bench.member.goodbye(""), None, "nobody knows it");
-        bench.beat();
+        bench.speak();
         bench.accept(1, Some("orders-0"));
         bench.assigned("orders-0");
-        bench.beat();
+        bench.speak();
         let Some(Goodbye::Modern(leave)) = bench.member.rest("slow") else { panic!("no goodbye") };
         assert_eq!((leave.member_epoch, leave.instance_id), (epoch, instance.map(Text::from)));
         assert_eq!(bench.next(), Step::Lose(partitions("orders-0")));
@@ -462,7 +456,7 @@ fn who_rests_has_left_and_comes_back_as_a_new_member() {
         bench.member.resume();
         bench.rests();
         bench.accept(2, Some("orders-0"));
-        assert_eq!(bench.beat().member_epoch, MemberEpoch::JOIN, "that answer was of the time before");
+        assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN, "that answer was of the time before");
         assert!(bench.member.rest("slow").is_some(), "the coordinator may have heard of it");
         assert!(bench.member.rest("slow").is_none(), "said once");
     }
@@ -471,7 +465,7 @@ fn who_rests_has_left_and_comes_back_as_a_new_member() {
 #[test]
 fn the_coordinator_says_how_often_it_wants_to_hear_of_a_member() {
     let mut bench = new();
-    bench.beat();
+    bench.speak();
     let answer = |heartbeat_interval_ms| {
         Answer::Modern(Ok(ConsumerGroupHeartbeatResponse {
             member_epoch: MemberEpoch(1),
@@ -484,7 +478,7 @@ fn the_coordinator_says_how_often_it_wants_to_hear_of_a_member() {
     bench.answer(answer(100));
     assert_eq!(bench.member.lease(), Some(sent + terms().session_timeout), "it counts from when it was sent");
     assert_eq!(bench.wait(), Duration::from_millis(70));
-    bench.beat();
+    bench.speak();
     bench.answer(answer(0));
     assert_eq!(bench.wait(), Duration::from_millis(100), "what makes no sense changes nothing");
 }
@@ -492,9 +486,9 @@ fn the_coordinator_says_how_often_it_wants_to_hear_of_a_member() {
 #[test]
 fn an_answer_that_makes_no_member_of_it_is_a_fault() {
     let mut bench = new();
-    bench.beat();
+    bench.speak();
     let answer = ConsumerGroupHeartbeatResponse { member_epoch: MemberEpoch(0), ..Default::default() };
     assert!(bench.answer(Answer::Modern(Ok(answer))).find_coordinator);
     assert!(bench.wait() > Duration::from_millis(50));
-    assert_eq!(bench.beat().member_epoch, MemberEpoch::JOIN);
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
 }
