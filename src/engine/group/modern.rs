@@ -331,7 +331,7 @@ impl Modern {
             return None;
         }
         let joins = self.epoch == MemberEpoch::JOIN;
-        if joins && (self.subscription.is_empty() || self.chore.is_some() || !self.owned().is_empty()) {
+        if joins && self.subscription.is_empty() {
             return None;
         }
         let is_urgent = joins || self.acknowledge || request::has_news(self);

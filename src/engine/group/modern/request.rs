@@ -49,9 +49,8 @@ pub(super) fn heartbeat(member: &mut Modern) -> ConsumerGroupHeartbeatRequest {
         request.rack_id = member.terms.rack.clone().filter(|rack| !rack.is_empty());
         request.server_assignor = member.assignor.clone();
     }
-    if joins {
-        request.topic_partitions = Some(Vec::new());
-    } else if is_full || member.acknowledge {
+    if is_full || member.acknowledge {
+        // Who joins has nothing: what it had is lost by then.
         request.topic_partitions = Some(member.holdings.by_id());
     }
     if (is_full && !member.subscription.is_empty()) || has_news(member) {

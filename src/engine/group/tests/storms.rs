@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 const STEPS: usize = 3_000;
 const SEEDS: u64 = 40;
-/// Nobody sends more than this within a tenth of a second: joins and heartbeats that the coordinator wants at once.
-const BURST: usize = 60;
+/// So often in a row a member may ask again at the very moment when it was refused.
+const HURRIES: usize = 5;
 
 #[test]
 fn classic_members_stand_whatever_the_coordinator_says() {
@@ -41,7 +41,8 @@ struct Storm {
     model: BTreeSet<TopicPartition>,
     flights: Vec<Request>,
     chore: Option<Step>,
-    sent: Vec<Instant>,
+    refused: Option<Instant>,
+    hurries: usize,
     is_over: bool,
 }
 
@@ -56,7 +57,8 @@ impl Storm {
             model: BTreeSet::new(),
             flights: Vec::new(),
             chore: None,
-            sent: Vec::new(),
+            refused: None,
+            hurries: 0,
             is_over: false,
         }
     }
@@ -95,6 +97,9 @@ impl Storm {
             chore => {
                 assert_eq!(self.chore, None, "seed {}: two chores at once", self.seed);
                 self.check_chore(&chore);
+                if let Step::Assign(_) = chore {
+                    self.hurries = 0;
+                }
                 self.chore = Some(chore);
             }
         }
@@ -128,15 +133,11 @@ impl Storm {
         {
             assert!(self.chore.is_none() && self.model.is_empty(), "seed {}", self.seed);
         }
-        let recent = self.bench.now - Duration::from_millis(100).min(self.bench.now - self.sent_first());
-        self.sent.retain(|sent| *sent > recent);
-        self.sent.push(self.bench.now);
-        assert!(self.sent.len() < BURST, "seed {}: {} requests at once", self.seed, self.sent.len());
+        if self.refused.take_if(|_| !is_beat(&request)) == Some(self.bench.now) {
+            self.hurries += 1;
+            assert!(self.hurries <= HURRIES, "seed {}: it asks without end", self.seed);
+        }
         self.flights.push(request);
-    }
-
-    fn sent_first(&self) -> Instant {
-        self.sent.first().copied().unwrap_or(self.bench.now)
     }
 
     /// Something happens, or nothing until the member has to do something.
@@ -169,6 +170,7 @@ impl Storm {
 
     /// What the application does.
     fn whim(&mut self) {
+        self.hurries = 0;
         match self.rng.u8(..7) {
             0 => drop(self.bench.member.rest("whim")),
             1 | 2 => self.bench.member.resume(),
@@ -200,6 +202,16 @@ impl Storm {
             ),
             Request::Modern(_) => Answer::Modern(fault.map(|code| self.heard(code))),
         };
+        let said = match &answer {
+            Answer::Join(Ok(answer)) => Some(answer.error_code),
+            Answer::Sync(Ok(answer)) => Some(answer.error_code),
+            Answer::Modern(Ok(answer)) => Some(answer.error_code),
+            Answer::Heartbeat(_) => Some(ErrorCode::NONE),
+            _ => None,
+        };
+        if said != Some(ErrorCode::NONE) {
+            self.refused = Some(self.bench.now);
+        }
         let tell = self.bench.answer(answer).tell;
         if let Some(told) = tell {
             assert_eq!(
