@@ -128,10 +128,13 @@ impl Storm {
             assert!(self.chore.is_none(), "seed {}: joins during a chore", self.seed);
             assert!(join.protocols.len() == 1 || self.model.is_empty(), "seed {}: eager", self.seed);
         }
-        if let Request::Modern(beat) = &request
-            && beat.member_epoch == MemberEpoch::JOIN
-        {
-            assert!(self.chore.is_none() && self.model.is_empty(), "seed {}", self.seed);
+        if let Request::Modern(beat) = &request {
+            let joins = beat.member_epoch == MemberEpoch::JOIN;
+            assert!(!joins || self.chore.is_none() && self.model.is_empty(), "seed {}", self.seed);
+            let said: usize =
+                beat.topic_partitions.iter().flatten().map(|topic| topic.partitions.len()).sum();
+            let is_true = beat.topic_partitions.is_none() || self.model.len() == said;
+            assert!(is_true, "seed {}: it says that it owns {said}", self.seed);
         }
         if self.refused.take_if(|_| !is_beat(&request)) == Some(self.bench.now) {
             self.hurries += 1;
