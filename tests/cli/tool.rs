@@ -33,7 +33,12 @@ impl Tool {
 
     /// On the broker that all tests share.
     pub(crate) fn new() -> Tool {
-        Tool { settings: vec!["-b".to_owned(), shared().bootstrap_servers()], ..Tool::bare() }
+        Tool::at(&shared().bootstrap_servers())
+    }
+
+    /// On other brokers.
+    pub(crate) fn at(bootstrap: &str) -> Tool {
+        Tool { settings: vec!["-b".to_owned(), bootstrap.to_owned()], ..Tool::bare() }
     }
 
     pub(crate) fn folder(&self) -> &Path {
