@@ -56,6 +56,19 @@ impl Admin {
     /// Sets what a group has committed, for these partitions; others keep what they have. A group that is not there is made. Only
     /// while the group has no members: they would go on with what they have, and commit over it.
     ///
+    /// ```no_run
+    /// use ottla::{OffsetAndMetadata, TopicPartition};
+    ///
+    /// # async fn skip(client: ottla::Client) -> ottla::Result<()> {
+    /// let poisoned = TopicPartition::new("orders", 3);
+    /// let behind_it = OffsetAndMetadata::new(4712).metadata("4711 cannot be read");
+    /// for (partition, outcome) in client.admin().alter_group_offsets("billing", [(poisoned, behind_it)]).await? {
+    ///     outcome?;
+    ///     println!("{partition} goes on");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// When the coordinator cannot be found or does not answer in time; offsets may be set then, and to repeat the call does no
     /// harm. What is wrong with a single partition is in its own outcome: UNKNOWN_MEMBER_ID while the group has members,

@@ -91,6 +91,17 @@ impl GroupListings {
 impl Admin {
     /// The groups that there are. Every broker is asked, as each tells of those that it coordinates.
     ///
+    /// ```no_run
+    /// use ottla::admin::{GroupState, ListGroups};
+    ///
+    /// # async fn list(client: ottla::Client) -> ottla::Result<()> {
+    /// let empty = ListGroups::all().states([GroupState::Empty]);
+    /// for group in client.admin().list_groups(&empty).await?.all()? {
+    ///     println!("{} has no members", group.group_id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// When no broker answers in time, or none will. What single brokers fail with is in the result:
     /// [`GroupListings::all`] takes it for an error as well.
