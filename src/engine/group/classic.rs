@@ -163,6 +163,9 @@ impl Classic {
         if self.failed || self.resting {
             return Step::Wait(None);
         }
+        if self.subscription.is_empty() {
+            return self.leave();
+        }
         if let Some(step) = self.settle() {
             return step;
         }
@@ -237,9 +240,6 @@ impl Classic {
             self.chore = Some(Chore::Revoke(surplus.clone()));
             return Step::Revoke(surplus);
         }
-        if self.subscription.is_empty() && self.member.is_empty() {
-            return Step::Wait(self.beat_due());
-        }
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return Step::Wait(Some(self.beat_due().map_or(at, |due| due.min(at))));
         }
@@ -255,6 +255,29 @@ impl Classic {
         };
         self.phase = Phase::Joining;
         Step::Send(Request::Join(request))
+    }
+
+    /// There is nothing to read any more: gives everything back, and leaves. A static member is kept for by the coordinator
+    /// until its session is over (KIP-345).
+    fn leave(&mut self) -> Step {
+        self.target = None;
+        self.rejoin = None;
+        if !self.owned.is_empty() {
+            let all: Vec<TopicPartition> = self.owned.iter().cloned().collect();
+            self.chore = Some(Chore::Revoke(all.clone()));
+            return Step::Revoke(all);
+        }
+        let goodbye = self.goodbye("the consumer reads nothing any more");
+        if goodbye.is_some() {
+            self.member = Text::default();
+        }
+        if !matches!(self.phase, Phase::Outside) || self.generation != GenerationId::NONE {
+            self.cast_out();
+        }
+        match goodbye {
+            Some(Goodbye::Classic(group, member)) => Step::Send(Request::Leave(group, member)),
+            _ => Step::Wait(None),
+        }
     }
 
     fn protocols(&self) -> Vec<JoinGroupProtocol> {
@@ -300,7 +323,8 @@ impl Classic {
                 let outcome = answer.and_then(|answer| checked(answer.error_code, "send a heartbeat"));
                 self.beaten(outcome, flight.sent, now, rng)
             }
-            Answer::Modern(_) => Effects::default(),
+            // Whom it does not reach waits until the session is over.
+            Answer::Leave(_) | Answer::Modern(_) => Effects::default(),
         }
     }
 
@@ -550,6 +574,10 @@ impl Classic {
             reason: Some(reason.to_owned().into()),
         };
         Some(Goodbye::Classic(self.terms.group.clone(), member))
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
     }
 
     pub(super) fn identity(&self) -> Identity {

@@ -30,8 +30,8 @@ use super::view::View;
 use crate::error::{Error, ErrorKind};
 use crate::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, ErrorCode, HeartbeatRequest,
-    HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeavingMember,
-    SyncGroupRequest, SyncGroupResponse,
+    HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+    LeavingMember, SyncGroupRequest, SyncGroupResponse,
 };
 use crate::wire::{Span, Text, Uuid};
 use std::collections::BTreeSet;
@@ -102,6 +102,8 @@ pub enum Request {
     Sync(SyncGroupRequest),
     /// Lets hear of a classic member.
     Heartbeat(HeartbeatRequest),
+    /// Takes a classic member's leave, not on the connection on which the others may be held back; [`Goodbye::leave`] words it.
+    Leave(Text, LeavingMember),
     /// The one request of the new protocol.
     Modern(ConsumerGroupHeartbeatRequest),
 }
@@ -115,6 +117,7 @@ impl Request {
             Request::Join(request) => of_static(&request.group_instance_id, 5),
             Request::Sync(request) => of_static(&request.group_instance_id, 3),
             Request::Heartbeat(request) => of_static(&request.group_instance_id, 3),
+            Request::Leave(..) => Span::from(0),
             Request::Modern(request) => {
                 Span::from(if request.subscribed_topic_regex.is_some() { 1 } else { 0 })
             }
@@ -131,6 +134,8 @@ pub enum Answer {
     Sync(Result<SyncGroupResponse, Error>),
     /// Of [`Request::Heartbeat`].
     Heartbeat(Result<HeartbeatResponse, Error>),
+    /// Of [`Request::Leave`].
+    Leave(Result<LeaveGroupResponse, Error>),
     /// Of [`Request::Modern`].
     Modern(Result<ConsumerGroupHeartbeatResponse, Error>),
 }
@@ -269,6 +274,11 @@ impl Member {
     /// protocol there is no room for the reason.
     pub fn goodbye(&self, reason: &str) -> Option<Goodbye> {
         either!(self, member => member.goodbye(reason))
+    }
+
+    /// Whether it has told of a fault after which it does nothing any more.
+    pub fn has_failed(&self) -> bool {
+        either!(self, member => member.has_failed())
     }
 
     /// Who the member is now.

@@ -298,6 +298,10 @@ impl Modern {
         self.may_be_known.then(|| Goodbye::Modern(request::farewell(self)))
     }
 
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     pub(super) fn identity(&self) -> Identity {
         let MemberEpoch(epoch) = self.epoch;
         Identity { member: self.id.clone(), generation: epoch, instance: self.terms.instance.clone() }

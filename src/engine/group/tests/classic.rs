@@ -578,3 +578,21 @@ fn an_assignment_that_cannot_be_read_is_asked_for_again_and_none_is_none() {
     bench.assign_raw(Bytes::new());
     bench.assigned("");
 }
+
+#[test]
+fn who_reads_nothing_any_more_gives_everything_back_and_leaves() {
+    let mut bench = member_with(&[Strategy::CooperativeSticky], "orders-0 orders-1");
+    bench.subscribe(&[]);
+    assert_eq!(bench.next(), Step::Revoke(partitions("orders-0 orders-1")));
+    bench.done();
+    let Step::Send(Request::Leave(group, member)) = bench.next() else { panic!("it does not leave") };
+    assert_eq!((group.as_str(), member.member_id.as_str()), ("billing", "me"));
+    assert_eq!(bench.generation(), -1);
+    bench.rests();
+    bench.answer(Answer::Leave(Err(lost())));
+    bench.rests();
+    // And comes back as somebody new.
+    bench.subscribe(&["orders"]);
+    let Step::Send(Request::Join(request)) = bench.next() else { panic!("it does not join") };
+    assert_eq!(request.member_id, Text::default());
+}

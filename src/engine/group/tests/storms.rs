@@ -122,7 +122,19 @@ impl Storm {
 
     fn send(&mut self, request: Request) {
         let is_beat = |request: &Request| matches!(request, Request::Heartbeat(_));
-        let alike = self.flights.iter().filter(|flight| is_beat(flight) == is_beat(&request)).count();
+        let is_leave = |request: &Request| matches!(request, Request::Leave(..));
+        let kind = |request: &Request| (is_beat(request), is_leave(request));
+        let alike = self.flights.iter().filter(|flight| kind(flight) == kind(&request)).count();
+        if is_leave(&request) {
+            assert!(
+                self.model.is_empty() && self.chore.is_none(),
+                "seed {}: leaves with hands full",
+                self.seed
+            );
+            self.flights.retain(|flight| !is_leave(flight));
+            self.flights.push(request);
+            return;
+        }
         assert_eq!(alike, 0, "seed {}: {request:?} beside {:?}", self.seed, self.flights);
         if let Request::Join(join) = &request {
             assert!(self.chore.is_none(), "seed {}: joins during a chore", self.seed);
@@ -203,13 +215,16 @@ impl Storm {
             Request::Heartbeat(_) => Answer::Heartbeat(
                 fault.map(|error_code| HeartbeatResponse { error_code, ..Default::default() }),
             ),
+            Request::Leave(..) => {
+                Answer::Leave(fault.map(|error_code| LeaveGroupResponse { error_code, ..Default::default() }))
+            }
             Request::Modern(_) => Answer::Modern(fault.map(|code| self.heard(code))),
         };
         let said = match &answer {
             Answer::Join(Ok(answer)) => Some(answer.error_code),
             Answer::Sync(Ok(answer)) => Some(answer.error_code),
             Answer::Modern(Ok(answer)) => Some(answer.error_code),
-            Answer::Heartbeat(_) => Some(ErrorCode::NONE),
+            Answer::Heartbeat(_) | Answer::Leave(_) => Some(ErrorCode::NONE),
             _ => None,
         };
         if said != Some(ErrorCode::NONE) {
