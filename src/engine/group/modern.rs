@@ -11,6 +11,10 @@
 //! answer that did not come, everything again, since nobody knows what the coordinator has heard (`request`). The
 //! member id is the client's own, for as long as it lives, so that a member whose first answer was lost is no second member.
 //!
+//! A group instance id is bound to the member that came with it, until that member takes its leave: a second joining of
+//! the same member, even, is UNRELEASED_INSTANCE_ID. So a static member of which the coordinator may have heard leaves
+//! before it joins again.
+//!
 //! Assignments name topics by their ids (`target`). Ids that the view does not know wait for a newer view; what is known is
 //! carried out meanwhile, as in Java. A topic that was made anew under its old name is another topic.
 
@@ -43,6 +47,8 @@ pub struct Modern {
     epoch: MemberEpoch,
     /// The coordinator may have it for a member, whatever the epoch here.
     may_be_known: bool,
+    /// Its group instance id may be bound to it, and has to be released before it joins.
+    is_bound: bool,
     holdings: Holdings,
     target: Option<Target>,
     chore: Option<Chore>,
@@ -73,6 +79,8 @@ struct Flight {
     epoch: MemberEpoch,
     /// The member has left since: the answer is of no interest.
     is_void: bool,
+    /// It takes the member's leave, and releases its group instance id.
+    is_farewell: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +100,7 @@ impl Modern {
             subscription: Subscription::default(),
             epoch: MemberEpoch::JOIN,
             may_be_known: false,
+            is_bound: false,
             holdings: Holdings::default(),
             target: None,
             chore: None,
@@ -174,7 +183,8 @@ impl Modern {
         }
         let Some(request) = self.farewell() else { return Step::Wait(None) };
         self.step_out();
-        self.flight = Some(Flight { sent: now, epoch: request.member_epoch, is_void: true });
+        self.flight =
+            Some(Flight { sent: now, epoch: request.member_epoch, is_void: false, is_farewell: true });
         Step::Send(Request::Modern(request))
     }
 
@@ -182,6 +192,9 @@ impl Modern {
         let (Answer::Modern(answer), Some(flight)) = (answer, self.flight.take()) else {
             return Effects::default();
         };
+        if flight.is_farewell {
+            return self.released(answer, now, rng);
+        }
         if flight.is_void {
             return Effects::default();
         }
@@ -195,6 +208,25 @@ impl Modern {
                 self.unwell(&error, now, rng)
             }
         }
+    }
+
+    /// Whatever the coordinator says of a farewell, nothing is bound to the member any more; but it has to say something.
+    fn released(
+        &mut self,
+        answer: Result<ConsumerGroupHeartbeatResponse, Error>,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Effects {
+        let error = answer.and_then(|answer| {
+            answer.error_code.ok().map_err(|code| request::refused(code, answer.error_message.as_ref()))
+        });
+        let Some(trouble) = error.err().as_ref().and_then(trouble) else {
+            self.is_bound = false;
+            return Effects::default();
+        };
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Some(after(now, self.terms.backoff.after(self.failures, rng)));
+        Effects { find_coordinator: matches!(trouble, Trouble::Elsewhere), tell: None }
     }
 
     fn told(&mut self, answer: ConsumerGroupHeartbeatResponse, flight: &Flight) {
@@ -223,10 +255,12 @@ impl Modern {
         let mut pause = self.terms.backoff.after(self.failures, rng);
         match (trouble(error), error.code()) {
             (Some(trouble), _) => effects.find_coordinator = matches!(trouble, Trouble::Elsewhere),
-            (None, Some(ErrorCode::FENCED_MEMBER_EPOCH | ErrorCode::UNKNOWN_MEMBER_ID)) => {
+            (None, Some(code)) if self.is_cast_out_by(code) => {
                 // The first time it joins again at once.
                 pause = self.terms.backoff.after(self.failures.saturating_sub(1), rng);
-                self.may_be_known = false;
+                if code != ErrorCode::FENCED_MEMBER_EPOCH {
+                    (self.may_be_known, self.is_bound) = (false, false);
+                }
                 self.step_out();
             }
             (None, Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED)) => {
@@ -248,6 +282,16 @@ impl Modern {
         self.not_before = Some(at);
         self.due = Some(at);
         effects
+    }
+
+    /// Whether a code says that it has to begin anew.
+    fn is_cast_out_by(&self, code: ErrorCode) -> bool {
+        match code {
+            ErrorCode::FENCED_MEMBER_EPOCH | ErrorCode::UNKNOWN_MEMBER_ID => true,
+            // The coordinator has lost the group and its members: whoever joins makes it anew. Who cannot join hears the same.
+            ErrorCode::GROUP_ID_NOT_FOUND => self.epoch != MemberEpoch::JOIN,
+            _ => false,
+        }
     }
 
     /// Is no member any more, or not for the coordinator: what is owned is lost.
@@ -322,10 +366,15 @@ impl Modern {
 
     fn heartbeat(&mut self, now: Instant) -> Option<ConsumerGroupHeartbeatRequest> {
         self.beat_at(now).filter(|at| *at <= now)?;
+        let is_farewell = self.is_bound && self.epoch == MemberEpoch::JOIN;
+        self.flight = Some(Flight { sent: now, epoch: self.epoch, is_void: false, is_farewell });
+        if is_farewell {
+            return Some(request::farewell(self));
+        }
         let request = request::heartbeat(self);
         self.acknowledge = false;
         self.may_be_known = true;
-        self.flight = Some(Flight { sent: now, epoch: self.epoch, is_void: false });
+        self.is_bound = self.terms.instance.is_some();
         Some(request)
     }
 

@@ -58,6 +58,14 @@ impl Bench {
         assert!(effects.tell.is_none() && !effects.find_coordinator);
     }
 
+    /// Takes its leave, so that its group instance id is free.
+    #[track_caller]
+    fn release(&mut self) {
+        let leave = self.speak();
+        assert_eq!((&*leave.member_id, leave.member_epoch), ("me", MemberEpoch::LEAVE_STATIC));
+        self.accept(-2, None);
+    }
+
     fn refuse(&mut self, error_code: ErrorCode) -> Effects {
         let error_message = Some("so it is".into());
         self.answer(Answer::Modern(Ok(ConsumerGroupHeartbeatResponse {
@@ -365,7 +373,6 @@ fn what_only_a_person_can_mend_is_told_with_what_to_do() {
         (ErrorCode::INVALID_REQUEST, "client.rack"),
         (ErrorCode::GROUP_AUTHORIZATION_FAILED, "may not READ group billing"),
         (ErrorCode::UNSUPPORTED_VERSION, "group.protocol=classic"),
-        (ErrorCode::GROUP_ID_NOT_FOUND, "members of the classic protocol"),
         (ErrorCode::INVALID_GROUP_ID, "no name that the broker takes"),
         (ErrorCode::UNKNOWN_SERVER_ERROR, "for good"),
     ];
@@ -456,10 +463,78 @@ fn who_rests_has_left_and_comes_back_as_a_new_member() {
         bench.member.resume();
         bench.rests();
         bench.accept(2, Some("orders-0"));
+        if instance.is_some() {
+            bench.release();
+        }
         assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN, "that answer was of the time before");
         assert!(bench.member.rest("slow").is_some(), "the coordinator may have heard of it");
         assert!(bench.member.rest("slow").is_none(), "said once");
     }
+}
+
+fn of_static() -> Bench {
+    with(Terms { instance: Some("till-1".into()), ..terms() }, None)
+}
+
+#[test]
+fn who_is_static_leaves_before_it_joins_again_since_its_instance_id_is_bound_to_it() {
+    // Nobody knows whether the coordinator has heard of the first joining.
+    let mut bench = of_static();
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
+    bench.answer(Answer::Modern(Err(lost())));
+    bench.wait();
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::LEAVE_STATIC);
+    assert!(bench.answer(Answer::Modern(Err(lost()))).find_coordinator);
+    assert!(bench.wait() > Duration::from_millis(50));
+    bench.release();
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
+    bench.accept(1, Some("orders-0"));
+    bench.assigned("orders-0");
+    bench.speak();
+    bench.accept(1, None);
+
+    // Fenced, it is a member all the same; unknown, it is none.
+    bench.wait();
+    bench.speak();
+    bench.refuse(ErrorCode::FENCED_MEMBER_EPOCH);
+    assert!(bench.member.goodbye("").is_some());
+    assert_eq!(bench.next(), Step::Lose(partitions("orders-0")));
+    bench.done();
+    bench.release();
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
+    bench.accept(2, None);
+    bench.wait();
+    bench.speak();
+    bench.refuse(ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(bench.member.goodbye(""), None);
+    bench.wait();
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
+}
+
+#[test]
+fn an_instance_id_that_is_anothers_is_told() {
+    let mut bench = of_static();
+    bench.speak();
+    bench.answer(Answer::Modern(Err(lost())));
+    bench.wait();
+    bench.speak();
+    assert!(bench.refuse(ErrorCode::FENCED_INSTANCE_ID).tell.is_none(), "joining will tell");
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
+    let told = bench.refuse(ErrorCode::UNRELEASED_INSTANCE_ID).tell.unwrap();
+    assert!(told.advice().unwrap().contains("group.instance.id=till-1"), "{told}");
+}
+
+#[test]
+fn who_is_left_over_when_the_coordinator_has_lost_the_group_makes_it_anew() {
+    let mut bench = member_with("orders-0");
+    bench.wait();
+    bench.speak();
+    assert!(bench.refuse(ErrorCode::GROUP_ID_NOT_FOUND).tell.is_none());
+    assert_eq!(bench.next(), Step::Lose(partitions("orders-0")));
+    bench.done();
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
+    let told = bench.refuse(ErrorCode::GROUP_ID_NOT_FOUND).tell.expect("it may not join");
+    assert!(told.advice().unwrap().contains("members of the classic protocol"), "{told}");
 }
 
 #[test]
