@@ -63,7 +63,7 @@ pub enum Lane {
     Produce,
     /// Record batches in; waits for records.
     Fetch,
-    /// Group membership; joining waits for the other members.
+    /// Group membership; joining waits for the other members. Who leaves does not go here, or he would wait for them, too.
     Group,
     /// Administration, which may take as long as its own time-out.
     Slow,
@@ -314,7 +314,7 @@ apis! {
     HEARTBEAT Heartbeat: HeartbeatRequest => HeartbeatResponse,
         versions 0..=4 flexible 4.. throttle 2.., route GroupCoordinator, lane Group, repeatable;
     LEAVE_GROUP LeaveGroup: LeaveGroupRequest => LeaveGroupResponse,
-        versions 0..=5 flexible 4.. throttle 2.., route GroupCoordinator, lane Group, repeatable;
+        versions 0..=5 flexible 4.. throttle 2.., route GroupCoordinator, lane Normal, repeatable;
     SYNC_GROUP SyncGroup: SyncGroupRequest => SyncGroupResponse,
         versions 0..=5 flexible 4.. throttle 2.., route GroupCoordinator, lane Group, repeatable;
     DESCRIBE_GROUPS DescribeGroups: DescribeGroupsRequest => DescribeGroupsResponse,

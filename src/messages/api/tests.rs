@@ -23,6 +23,14 @@ fn an_unstable_version_is_decoded_but_never_agreed_on() {
 }
 
 #[test]
+fn what_a_broker_may_hold_back_holds_up_nothing_else() {
+    let on = |lane| APIS.iter().filter(|row| row.lane == lane).map(|row| row.name()).collect::<Vec<_>>();
+    assert_eq!(on(Lane::Produce), ["Produce"]);
+    assert_eq!(on(Lane::Fetch), ["Fetch"]);
+    assert_eq!(on(Lane::Group), ["JoinGroup", "Heartbeat", "SyncGroup", "ConsumerGroupHeartbeat"]);
+}
+
+#[test]
 fn header_versions_follow_flexibility() {
     let headers = |key, version| {
         let api = api(key).unwrap();
