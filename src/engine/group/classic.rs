@@ -11,6 +11,10 @@
 //! who had to give something back joins again, so that it is given to its new owner in the next round (KIP-429). It is the
 //! cooperative way only if all assignors of the member know it, as in Java.
 
+mod advice;
+mod blobs;
+
+use self::blobs::{Claims, Remembered};
 use super::{
     Answer, Effects, Goodbye, Identity, Request, Step, Subscription, Terms, Trouble, after, millis, trouble,
 };
@@ -19,13 +23,10 @@ use crate::engine::assign::{self, Strategy, Topics};
 use crate::engine::view::View;
 use crate::error::{Error, ErrorKind};
 use crate::messages::{
-    ConsumerProtocolAssignment, ConsumerProtocolPartitions, ConsumerProtocolSubscription,
-    CooperativeStickyAssignorUserData, ErrorCode, GenerationId, HeartbeatRequest, JoinGroupMember,
-    JoinGroupProtocol, JoinGroupRequest, JoinGroupResponse, LeavingMember, StickyAssignorUserData,
+    ErrorCode, GenerationId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeavingMember,
     SyncGroupAssignment, SyncGroupRequest, SyncGroupResponse,
 };
-use crate::wire::{Text, WireError};
-use bytes::Bytes;
+use crate::wire::Text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -44,8 +45,7 @@ pub struct Classic {
     /// The answer to a JoinGroup or SyncGroup of before is still to come: it is of no interest, but nobody joins twice at once.
     is_stale: bool,
     owned: BTreeSet<TopicPartition>,
-    /// The generation of which `owned` is.
-    owned_generation: GenerationId,
+    remembered: Remembered,
     /// What the application does now.
     chore: Option<Chore>,
     /// The coordinator does not know of what is owned any more.
@@ -71,7 +71,9 @@ pub struct Classic {
 #[derive(Debug)]
 enum Phase {
     Outside,
-    Joining,
+    Joining {
+        sent: Instant,
+    },
     /// The members whom to assign to.
     Leading {
         members: Vec<assign::Member>,
@@ -85,7 +87,9 @@ enum Phase {
         protocol: Text,
         assignments: Vec<SyncGroupAssignment>,
     },
-    Syncing,
+    Syncing {
+        sent: Instant,
+    },
     Inside,
 }
 
@@ -128,7 +132,7 @@ impl Classic {
             phase: Phase::Outside,
             is_stale: false,
             owned: BTreeSet::new(),
-            owned_generation: GenerationId::NONE,
+            remembered: Remembered::default(),
             chore: None,
             lost: false,
             target: None,
@@ -192,10 +196,10 @@ impl Classic {
                     protocol_name: Some(std::mem::take(protocol)),
                     assignments: std::mem::take(assignments),
                 };
-                self.phase = Phase::Syncing;
+                self.phase = Phase::Syncing { sent: now };
                 Step::Send(Request::Sync(request))
             }
-            Phase::Joining | Phase::Syncing | Phase::Inside => Step::Wait(self.beat_due()),
+            Phase::Joining { .. } | Phase::Syncing { .. } | Phase::Inside => Step::Wait(self.beat_due()),
         }
     }
 
@@ -243,6 +247,14 @@ impl Classic {
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return Step::Wait(Some(self.beat_due().map_or(at, |due| due.min(at))));
         }
+        let claims = Claims {
+            subscription: &self.subscription,
+            rack: self.terms.rack.as_ref(),
+            owned: &self.owned,
+            generation: self.generation,
+            remembered: &self.remembered,
+        };
+        let protocols = blobs::protocols(&self.strategies, &claims);
         let request = JoinGroupRequest {
             group_id: self.terms.group.clone(),
             session_timeout_ms: millis(self.terms.session_timeout),
@@ -250,10 +262,10 @@ impl Classic {
             member_id: self.member.clone(),
             group_instance_id: self.terms.instance.clone(),
             protocol_type: TYPE.into(),
-            protocols: self.protocols(),
+            protocols,
             reason: self.rejoin.take().map(Text::from),
         };
-        self.phase = Phase::Joining;
+        self.phase = Phase::Joining { sent: now };
         Step::Send(Request::Join(request))
     }
 
@@ -278,35 +290,6 @@ impl Classic {
             Some(Goodbye::Classic(group, member)) => Step::Send(Request::Leave(group, member)),
             _ => Step::Wait(None),
         }
-    }
-
-    fn protocols(&self) -> Vec<JoinGroupProtocol> {
-        let protocol = |strategy: &Strategy| {
-            let owned = by_topic(&self.owned);
-            let user_data = match strategy {
-                Strategy::Sticky => StickyAssignorUserData {
-                    previous_assignment: owned.clone(),
-                    generation: self.owned_generation,
-                }
-                .write()
-                .ok(),
-                Strategy::CooperativeSticky => {
-                    CooperativeStickyAssignorUserData { generation: self.owned_generation }.write().ok()
-                }
-                Strategy::Range | Strategy::RoundRobin => None,
-            };
-            let subscription = ConsumerProtocolSubscription {
-                topics: self.subscription.topics.iter().cloned().collect(),
-                user_data,
-                owned_partitions: owned,
-                generation_id: self.owned_generation,
-                rack_id: self.terms.rack.clone(),
-            };
-            // Names come from metadata or were checked: they fit.
-            let metadata = subscription.write(ConsumerProtocolSubscription::VERSION).unwrap_or_default();
-            JoinGroupProtocol { name: strategy.name().into(), metadata }
-        };
-        self.strategies.iter().map(protocol).collect()
     }
 
     pub(super) fn digest(&mut self, answer: Answer, now: Instant, rng: &mut fastrand::Rng) -> Effects {
@@ -334,7 +317,7 @@ impl Classic {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Effects {
-        self.phase = Phase::Outside;
+        let sent = self.step_back(now);
         let answer = match answer {
             // KIP-394: the coordinator wants to be sure that who asks will know the answer.
             Ok(answer) if answer.error_code == ErrorCode::MEMBER_ID_REQUIRED => {
@@ -356,7 +339,9 @@ impl Classic {
         self.member = answer.member_id.clone();
         self.generation = answer.generation_id;
         self.failures = 0;
-        self.heard(now);
+        self.heard(sent);
+        // Its session has begun anew with the answer.
+        self.beat.due = Some(after(now, self.terms.heartbeat_interval));
         if answer.leader != answer.member_id {
             self.counted.clear();
             self.phase = Phase::Assigned { protocol, assignments: Vec::new() };
@@ -370,7 +355,7 @@ impl Classic {
             return self.unwell(&Error::new(ErrorKind::Protocol, attempt), now, rng);
         };
         let members: Vec<assign::Member> =
-            answer.members.iter().map(|member| member_of(member, strategy)).collect();
+            answer.members.iter().map(|member| blobs::member_of(member, strategy)).collect();
         self.phase = Phase::Leading { members, strategy, skip: answer.skip_assignment, asked: false };
         Effects::default()
     }
@@ -384,11 +369,7 @@ impl Classic {
         let assignments = shares
             .into_iter()
             .map(|(member_id, partitions)| {
-                let assignment = ConsumerProtocolAssignment {
-                    assigned_partitions: by_topic(&partitions),
-                    user_data: None,
-                };
-                let assignment = assignment.write(ConsumerProtocolAssignment::VERSION).unwrap_or_default();
+                let assignment = blobs::assignment(&partitions);
                 SyncGroupAssignment { member_id, assignment }
             })
             .collect();
@@ -401,20 +382,28 @@ impl Classic {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Effects {
-        self.phase = Phase::Outside;
+        let sent = self.step_back(now);
         let read = answer.and_then(|answer| {
             checked(answer.error_code, "learn what the group has assigned")?;
-            assigned(&answer.assignment)
+            blobs::assigned(&answer.assignment)
                 .map_err(|error| Error::protocol("read what the group has assigned", error))
         });
         match read {
             Ok(target) => {
                 self.phase = Phase::Inside;
                 self.target = Some(target);
-                self.heard(now);
+                self.heard(sent);
                 Effects::default()
             }
             Err(error) => self.unwell(&error, now, rng),
+        }
+    }
+
+    /// The request under way is answered; yields when it was sent. Until the answer makes more of it, the member is outside.
+    fn step_back(&mut self, now: Instant) -> Instant {
+        match std::mem::replace(&mut self.phase, Phase::Outside) {
+            Phase::Joining { sent } | Phase::Syncing { sent } => sent,
+            _ => now,
         }
     }
 
@@ -446,7 +435,7 @@ impl Classic {
                 Effects::default()
             }
             // JoinGroup will say the same.
-            (_, Phase::Joining) => Effects::default(),
+            (_, Phase::Joining { .. }) => Effects::default(),
             // A JoinGroup whose answer was lost has been heard; the next one puts it right.
             (Some(ErrorCode::ILLEGAL_GENERATION), Phase::Outside) => {
                 self.beat.due = Some(after(sent, self.terms.heartbeat_interval));
@@ -479,7 +468,7 @@ impl Classic {
             _ => {
                 self.failed = true;
                 self.cast_out();
-                effects.tell = Some(told(error, &self.terms));
+                effects.tell = Some(advice::told(error, &self.terms));
                 return effects;
             }
         }
@@ -499,8 +488,7 @@ impl Classic {
     /// The coordinator has given to others what was owned.
     fn cast_out(&mut self) {
         self.generation = GenerationId::NONE;
-        self.owned_generation = GenerationId::NONE;
-        self.is_stale |= matches!(self.phase, Phase::Joining | Phase::Syncing);
+        self.is_stale |= matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. });
         self.phase = Phase::Outside;
         self.target = None;
         self.gave_back = false;
@@ -519,7 +507,8 @@ impl Classic {
                 self.owned.extend(partitions);
                 // Not when the coordinator has cast the member out meanwhile: then they are lost at once.
                 if !self.lost {
-                    self.owned_generation = self.generation;
+                    self.remembered =
+                        Remembered { partitions: self.owned.clone(), generation: self.generation };
                 }
             }
             None => {}
@@ -534,15 +523,21 @@ impl Classic {
     }
 
     pub(super) fn heed(&mut self, view: &View) {
-        let changed = self.counted.iter().find(|(topic, count)| {
-            let now = view.topic(topic).map(|topic| topic.partition_count());
-            // What is not in the view may be there all the same.
-            now.is_some() && now != **count
-        });
-        let Some((topic, _)) = changed else { return };
-        let (topic, count) = (topic.clone(), view.topic(topic).map(|topic| topic.partition_count()));
-        self.rejoin(&format!("topic {topic} has other partitions than before"));
-        self.counted.insert(topic, count);
+        let mut changed = None;
+        for (topic, count) in &mut self.counted {
+            let now = match view.topic(topic) {
+                Some(topic) => Some(topic.partition_count()),
+                None if view.missing(topic) == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => None,
+                // What is not in the view may be there all the same.
+                None => continue,
+            };
+            if std::mem::replace(count, now) != now {
+                changed = Some(topic.clone());
+            }
+        }
+        if let Some(topic) = changed {
+            self.rejoin(&format!("topic {topic} has other partitions than before"));
+        }
     }
 
     pub(super) fn rejoin(&mut self, reason: &str) {
@@ -602,7 +597,7 @@ impl Classic {
 
     fn beat_due(&self) -> Option<Instant> {
         let beats = !(self.beat.flight.is_some() || self.resting || self.generation == GenerationId::NONE);
-        self.beat.due.filter(|_| beats && !matches!(self.phase, Phase::Joining))
+        self.beat.due.filter(|_| beats && !matches!(self.phase, Phase::Joining { .. }))
     }
 
     fn heartbeat(&mut self, now: Instant) -> Option<Request> {
@@ -624,86 +619,4 @@ fn checked(code: ErrorCode, attempt: &'static str) -> Result<(), Error> {
 
 fn code_name(error: &Error) -> String {
     error.code().map_or_else(|| error.to_string(), |code| code.to_string())
-}
-
-/// What nobody can mend but a person.
-fn told(error: &Error, terms: &Terms) -> Error {
-    let group = &terms.group;
-    let hint = match error.code() {
-        Some(ErrorCode::FENCED_INSTANCE_ID) => {
-            let instance = terms.instance.as_deref().unwrap_or_default();
-            format!(
-                "another consumer of group {group} runs with group.instance.id={instance}; each one needs its own"
-            )
-        }
-        Some(ErrorCode::INCONSISTENT_GROUP_PROTOCOL) => format!(
-            "the members of group {group} share no assignor with this one, or use another group.protocol: compare partition.assignment.strategy"
-        ),
-        Some(ErrorCode::INVALID_SESSION_TIMEOUT) => format!(
-            "session.timeout.ms={} is outside the broker's group.min.session.timeout.ms and group.max.session.timeout.ms",
-            terms.session_timeout.as_millis()
-        ),
-        Some(ErrorCode::GROUP_MAX_SIZE_REACHED) => {
-            format!("group {group} has the broker's group.max.size members")
-        }
-        Some(ErrorCode::GROUP_AUTHORIZATION_FAILED) => format!("the user may not READ group {group}"),
-        _ => format!("the consumer is out of group {group} for good: make a new one when this is mended"),
-    };
-    error.clone().hint(hint)
-}
-
-fn by_topic<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Vec<ConsumerProtocolPartitions> {
-    let mut topics: Vec<ConsumerProtocolPartitions> = Vec::new();
-    for TopicPartition { topic, partition } in partitions {
-        match topics.last_mut().filter(|last| last.topic == *topic) {
-            Some(last) => last.partitions.push(*partition),
-            None => {
-                topics.push(ConsumerProtocolPartitions { topic: topic.clone(), partitions: vec![*partition] })
-            }
-        }
-    }
-    topics
-}
-
-fn flat(topics: Vec<ConsumerProtocolPartitions>) -> impl Iterator<Item = TopicPartition> {
-    topics.into_iter().flat_map(|ConsumerProtocolPartitions { topic, partitions }| {
-        partitions.into_iter().map(move |partition| TopicPartition::new(topic.clone(), partition))
-    })
-}
-
-/// An empty assignment is none: of a group whose leader has forgotten this member.
-fn assigned(assignment: &Bytes) -> Result<BTreeSet<TopicPartition>, WireError> {
-    if assignment.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let assignment = ConsumerProtocolAssignment::read(assignment)?;
-    Ok(flat(assignment.assigned_partitions).collect())
-}
-
-/// A member as the leader sees it. One whose metadata make no sense gets nothing; the others are not to suffer.
-fn member_of(member: &JoinGroupMember, strategy: Strategy) -> assign::Member {
-    let read = ConsumerProtocolSubscription::read(&member.metadata);
-    let subscription = read.unwrap_or_default();
-    let user_data = subscription.user_data.as_ref().filter(|data| !data.is_empty());
-    let (mut owned, mut generation) = (subscription.owned_partitions, subscription.generation_id);
-    match strategy {
-        Strategy::Sticky => {
-            if let Some(data) = user_data.and_then(|data| StickyAssignorUserData::read(data).ok()) {
-                (owned, generation) = (data.previous_assignment, data.generation);
-            }
-        }
-        Strategy::CooperativeSticky if generation == GenerationId::NONE => {
-            let data = user_data.and_then(|data| CooperativeStickyAssignorUserData::read(data).ok());
-            generation = data.map_or(generation, |data| data.generation);
-        }
-        _ => {}
-    }
-    assign::Member {
-        id: member.member_id.clone(),
-        instance: member.group_instance_id.clone(),
-        rack: subscription.rack_id.filter(|rack| !rack.is_empty()),
-        topics: subscription.topics,
-        owned: flat(owned).collect(),
-        generation: generation.0,
-    }
 }

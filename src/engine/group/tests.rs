@@ -48,7 +48,6 @@ impl Bench {
     }
 
     fn learn_as(&mut self, topic: &str, topic_id: Uuid, partitions: i32) {
-        let broker = MetadataBroker { node_id: BrokerId(1), host: "b".into(), port: 9092, rack: None };
         let partition = |index| MetadataPartition {
             partition_index: index,
             leader_id: BrokerId(1),
@@ -61,6 +60,16 @@ impl Bench {
             partitions: (0..partitions).map(partition).collect(),
             ..Default::default()
         };
+        self.apply(topic);
+    }
+
+    /// The view gets to know that a topic is not there.
+    fn lack(&mut self, topic: &str, error_code: ErrorCode) {
+        self.apply(MetadataTopic { name: Some(topic.into()), error_code, ..Default::default() });
+    }
+
+    fn apply(&mut self, topic: MetadataTopic) {
+        let broker = MetadataBroker { node_id: BrokerId(1), host: "b".into(), port: 9092, rack: None };
         let answer = MetadataResponse { brokers: vec![broker], topics: vec![topic], ..Default::default() };
         self.view.apply(answer, Asked::SomeTopics).unwrap();
     }

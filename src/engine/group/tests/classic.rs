@@ -3,7 +3,7 @@
 use super::*;
 use crate::messages::{
     ConsumerProtocolAssignment, ConsumerProtocolPartitions, ConsumerProtocolSubscription, GenerationId,
-    JoinGroupMember,
+    JoinGroupMember, StickyAssignorUserData,
 };
 use bytes::Bytes;
 
@@ -225,15 +225,59 @@ fn cooperative_members_keep_what_they_have_and_join_again_after_giving_back() {
 }
 
 #[test]
-fn what_was_not_carried_out_is_not_claimed() {
+fn what_is_kept_is_claimed_in_the_generation_of_the_member_and_what_was_not_carried_out_is_not() {
     let mut bench = member_with(&COOPERATIVE, "orders-0");
     bench.beat(ErrorCode::REBALANCE_IN_PROGRESS);
     bench.join();
     bench.follow(2);
     bench.sync();
     bench.refuse_sync(ErrorCode::REBALANCE_IN_PROGRESS);
-    let said = subscription_of(&bench.join(), "cooperative-sticky");
-    assert_eq!((said.owned_partitions, said.generation_id), (shares("orders-0"), GenerationId(1)));
+    let join = bench.join();
+    let said = subscription_of(&join, "cooperative-sticky");
+    assert_eq!((said.owned_partitions, said.generation_id), (shares("orders-0"), GenerationId(2)));
+    assert_eq!(said.user_data.as_deref(), Some(&[0, 0, 0, 2][..]));
+}
+
+#[test]
+fn a_sticky_assignor_hears_what_an_eager_member_had() {
+    let mut bench = member_with(&[Strategy::Sticky], "orders-0 orders-2");
+    let remembered = |join: &JoinGroupRequest| {
+        let said = subscription_of(join, "sticky");
+        assert_eq!(said.owned_partitions, [], "it has given them back");
+        StickyAssignorUserData::read(&said.user_data.unwrap()).unwrap()
+    };
+    let had = |list, generation| StickyAssignorUserData {
+        previous_assignment: shares(list),
+        generation: GenerationId(generation),
+    };
+    bench.beat(ErrorCode::REBALANCE_IN_PROGRESS);
+    assert!(matches!(bench.next(), Step::Revoke(_)));
+    bench.done();
+    assert_eq!(remembered(&bench.join()), had("orders-0 orders-2", 1));
+    bench.follow(2);
+    bench.sync();
+    bench.refuse_sync(ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(remembered(&bench.join()), had("orders-0 orders-2", 1), "of generation 2 it had nothing");
+    bench.refuse_join(ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(remembered(&bench.join()), had("orders-0 orders-2", 1));
+}
+
+#[test]
+fn a_lease_counts_from_when_the_coordinator_was_asked() {
+    let mut bench = new(&EAGER);
+    let lease = |from: Instant| Some(from + terms().session_timeout);
+    let joined = bench.now;
+    bench.join();
+    bench.pass(Duration::from_secs(120));
+    bench.follow(1);
+    assert_eq!(bench.member.lease(), lease(joined), "this process may have been stopped meanwhile");
+    let synced = bench.now;
+    bench.sync();
+    bench.pass(Duration::from_secs(2));
+    bench.assign("orders-0");
+    assert_eq!(bench.member.lease(), lease(synced));
+    bench.assigned("orders-0");
+    assert_eq!(bench.wait(), INTERVAL - Duration::from_secs(2));
 }
 
 #[test]
@@ -308,6 +352,49 @@ fn a_leader_sees_that_a_topic_has_other_partitions() {
     bench.learn("orders", 9);
     bench.member.heed(&bench.view);
     assert!(matches!(bench.next(), Step::Wait(Some(_))), "it is another member's task by now");
+}
+
+#[test]
+fn a_leader_sees_that_a_topic_is_deleted_and_comes_back() {
+    let mut bench = leader(4, false);
+    bench.sync();
+    bench.assign("orders-0");
+    bench.assigned("orders-0");
+    bench.view.forget_unless(|_| false);
+    bench.member.heed(&bench.view);
+    assert_eq!(bench.wait(), INTERVAL, "nobody has asked for it");
+    bench.heartbeat();
+    bench.beaten(ErrorCode::NONE);
+    bench.lack("orders", ErrorCode::LEADER_NOT_AVAILABLE);
+    bench.member.heed(&bench.view);
+    assert_eq!(bench.wait(), INTERVAL, "it is there, if only by half");
+    bench.heartbeat();
+    bench.beaten(ErrorCode::NONE);
+    bench.lack("orders", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    bench.member.heed(&bench.view);
+    assert!(bench.join().reason.unwrap().contains("orders"));
+    bench.joins(in_generation(2, "me", vec![another("me", &["orders"])]));
+    assert_eq!(bench.next(), Step::Lead(vec!["orders".into()]));
+    bench.member.lead(&Topics::default());
+    bench.member.heed(&bench.view);
+    bench.sync();
+    bench.assign("");
+    assert_eq!(bench.next(), Step::Revoke(partitions("orders-0")));
+    bench.done();
+    bench.assigned("");
+    bench.join();
+    bench.joins(in_generation(3, "me", vec![another("me", &["orders"])]));
+    bench.next();
+    bench.member.lead(&Topics::default());
+    bench.sync();
+    bench.assign("");
+    bench.assigned("");
+    bench.member.heed(&bench.view);
+    assert_eq!(bench.wait(), INTERVAL, "nothing has changed");
+    bench.heartbeat();
+    bench.learn("orders", 4);
+    bench.member.heed(&bench.view);
+    bench.join();
 }
 
 #[test]
