@@ -39,9 +39,12 @@ fn delete_all(
 ) -> Result<Vec<OffsetDeleteTopicResponse>, ErrorCode> {
     may_delete(state, context, &request.group_id)?;
     let mut delete_topic = |topic: &OffsetDeleteTopic| {
+        // What members subscribe to has to be read anew each time.
+        let group = state.groups.get(&request.group_id);
+        let is_read = group.is_some_and(|group| group.members.subscribe_to(&topic.name));
         let partitions = topic.partitions.iter().map(|OffsetDeletePartition { partition_index }| {
             let deleted = context.unless_refused(&topic.name, Some(*partition_index), || {
-                delete(state, &request.group_id, &topic.name, *partition_index)
+                delete(state, &request.group_id, &topic.name, *partition_index, is_read)
             });
             let (partition_index, error_code) = (*partition_index, deleted.err().unwrap_or_default());
             OffsetDeletePartitionResponse { partition_index, error_code }
@@ -61,12 +64,18 @@ fn may_delete(state: &mut State, context: Context<'_>, id: &Text) -> Result<(), 
     if group.members.are_consumers() { Ok(()) } else { Err(ErrorCode::NON_EMPTY_GROUP) }
 }
 
-fn delete(state: &mut State, id: &Text, topic: &Text, partition: i32) -> Result<(), ErrorCode> {
+fn delete(
+    state: &mut State,
+    id: &Text,
+    topic: &Text,
+    partition: i32,
+    is_read: bool,
+) -> Result<(), ErrorCode> {
     state.topics.partition(topic, partition)?;
-    let group: &mut Group = state.groups.get_mut(id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
-    if group.members.subscribe_to(topic) {
+    if is_read {
         return Err(ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC);
     }
+    let group: &mut Group = state.groups.get_mut(id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
     group.offsets.delete(topic, partition);
     Ok(())
 }

@@ -74,8 +74,7 @@ impl ClassicGroup {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
         if join.member_id.is_empty() {
-            self.join_newcomer(join, ticket, turn);
-            return Ok(());
+            return self.join_newcomer(join, ticket, turn);
         }
         if self.pending.contains_key(&join.member_id) {
             // Ids are only lent to dynamic members.
@@ -89,7 +88,7 @@ impl ClassicGroup {
         self.join_again(join, ticket, turn)
     }
 
-    fn join_newcomer(&mut self, join: &Join, ticket: Ticket, turn: &mut Turn<'_>) {
+    fn join_newcomer(&mut self, join: &Join, ticket: Ticket, turn: &mut Turn<'_>) -> Result<(), ErrorCode> {
         let front = join.instance_id.as_ref().unwrap_or(&join.client_id);
         let id: Text = format!("{front}-{}", random_uuid(turn.rng)).into();
         match &join.instance_id {
@@ -97,6 +96,10 @@ impl ClassicGroup {
                 Some(old) => self.replace_static(&old, id, join, ticket, turn),
                 None => self.add(id, join, ticket, turn),
             },
+            // Kafka lends any number of them; but asking for ids must not be able to fill the memory.
+            None if join.can_learn_its_id && self.pending.len() >= turn.settings.max_size => {
+                return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
+            }
             None if join.can_learn_its_id => {
                 self.pending.insert(id.clone(), crate::task::after(turn.now, join.session_timeout));
                 let joined = Joined::refused(&id, ErrorCode::MEMBER_ID_REQUIRED);
@@ -104,6 +107,7 @@ impl ClassicGroup {
             }
             None => self.add(id, join, ticket, turn),
         }
+        Ok(())
     }
 
     fn join_again(&mut self, join: &Join, ticket: Ticket, turn: &mut Turn<'_>) -> Result<(), ErrorCode> {
@@ -248,8 +252,8 @@ impl ClassicGroup {
         if self.state == State::Empty {
             return !join.protocol_type.is_empty() && !join.protocols.is_empty();
         }
-        let is_shared =
-            |protocol: &Protocol| self.members.values().all(|member| member.supports(&protocol.name));
+        let shared = self.shared_protocols();
+        let is_shared = |protocol: &Protocol| self.members.is_empty() || shared.contains(&protocol.name);
         self.protocol_type.as_ref() == Some(&join.protocol_type) && join.protocols.iter().any(is_shared)
     }
 }

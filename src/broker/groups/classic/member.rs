@@ -4,6 +4,7 @@ use super::super::Ticket;
 use crate::messages::ConsumerProtocolSubscription;
 use crate::wire::Text;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// An assignor that a member can work with, and what it tells whoever runs it.
@@ -40,8 +41,9 @@ impl Member {
         told.map(|own| own.metadata.clone()).unwrap_or_default()
     }
 
-    pub(super) fn supports(&self, protocol: &Text) -> bool {
-        self.protocols.iter().any(|own| own.name == *protocol)
+    /// The assignors that it can work with. A member may name many: whoever looks for several of them takes the set.
+    pub(super) fn protocol_names(&self) -> BTreeSet<&Text> {
+        self.protocols.iter().map(|own| &own.name).collect()
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -52,9 +54,9 @@ impl Member {
         self.expires = Some(crate::task::after(now, self.session_timeout));
     }
 
-    /// Whether what a consumer tells its assignor names a topic; what cannot be read names none.
+    /// Whether what a consumer tells its assignor names a topic. What cannot be read, or is not there yet, may name any.
     pub(super) fn subscribes(&self, protocol: Option<&Text>, topic: &str) -> bool {
         let subscription = ConsumerProtocolSubscription::read(&self.metadata(protocol));
-        subscription.is_ok_and(|subscription| subscription.topics.iter().any(|own| own.as_str() == topic))
+        subscription.map_or(true, |subscription| subscription.topics.iter().any(|own| own.as_str() == topic))
     }
 }

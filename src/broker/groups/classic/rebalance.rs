@@ -1,11 +1,14 @@
 //! What happens to all members when one comes, goes or changes its mind: everybody joins again, for the next generation.
 
 use super::super::{Answer, Turn};
-use super::{ClassicGroup, State};
+use super::{ClassicGroup, Member, State};
 use crate::messages::ErrorCode;
 use crate::wire::Text;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+/// A group that nobody has joined again is looked at again after so long at least: its members may have asked for no time at all.
+const MIN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// When a group goes on with those who have joined.
 #[derive(Debug)]
@@ -90,14 +93,15 @@ impl ClassicGroup {
     /// Begins the next generation with those who are here. Static members stay members until their session is over.
     fn complete_join(&mut self, turn: &mut Turn<'_>) {
         self.join_timer = None;
-        let is_missing =
-            |member: &super::Member| member.awaiting_join.is_none() && member.instance_id.is_none();
+        let is_missing = |member: &Member| member.awaiting_join.is_none() && member.instance_id.is_none();
         let missing: Vec<Text> =
             self.members.iter().filter(|(_, member)| is_missing(member)).map(|(id, _)| id.clone()).collect();
         missing.iter().for_each(|id| self.remove(id, turn));
         if !self.elect_leader() && !self.members.is_empty() {
             // Only static members, of whom none is here: their sessions will decide.
-            return self.wait_for_members(turn.now);
+            let at = crate::task::after(turn.now, self.rebalance_timeout().max(MIN_PATIENCE));
+            self.join_timer = Some(JoinTimer::Rebalance { at });
+            return;
         }
         self.generation = self.generation.wrapping_add(1).max(0);
         self.pending_sync.clear();
@@ -175,15 +179,23 @@ impl ClassicGroup {
 
     /// The assignor that most members want of those that all can work with, the first by name of several.
     pub(super) fn choose_protocol(&self) -> Option<Text> {
-        let is_shared = |name: &Text| self.members.values().all(|member| member.supports(name));
+        let shared = self.shared_protocols();
         let mut votes: BTreeMap<&Text, usize> = BTreeMap::new();
         for member in self.members.values() {
-            if let Some(wanted) = member.protocols.iter().find(|protocol| is_shared(&protocol.name)) {
+            if let Some(wanted) = member.protocols.iter().find(|protocol| shared.contains(&protocol.name)) {
                 *votes.entry(&wanted.name).or_default() += 1;
             }
         }
         let most = votes.values().copied().max()?;
         votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.clone())
+    }
+
+    /// The assignors that all members can work with.
+    pub(super) fn shared_protocols(&self) -> BTreeSet<&Text> {
+        let mut each = self.members.values().map(Member::protocol_names);
+        let mut shared = each.next().unwrap_or_default();
+        each.for_each(|own| shared.retain(|name| own.contains(name)));
+        shared
     }
 
     fn have_all_joined(&self) -> bool {

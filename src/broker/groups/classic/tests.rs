@@ -3,7 +3,7 @@
 use super::super::{Answer, GroupSettings, Groups, Members, Ticket};
 use super::*;
 use crate::broker::core::ConnectionId;
-use crate::messages::BrokerId;
+use crate::messages::{BrokerId, ConsumerProtocolSubscription};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -90,17 +90,13 @@ impl Bench {
     }
 
     fn sync(&mut self, member: &Joined, assignments: &[(&Text, &'static [u8])]) -> Ticket {
-        let ticket = self.issue();
         let assignments =
             assignments.iter().map(|(id, own)| ((*id).clone(), Bytes::from_static(own))).collect();
-        let sync = Sync {
-            member_id: member.member_id.clone(),
-            instance_id: None,
-            generation: member.generation,
-            protocol_type: None,
-            protocol: None,
-            assignments,
-        };
+        self.sync_as(Sync { assignments, ..sync_of(member) })
+    }
+
+    fn sync_as(&mut self, sync: Sync) -> Ticket {
+        let ticket = self.issue();
         self.with_group(|group, turn| group.sync(sync, ticket, turn));
         ticket
     }
@@ -131,6 +127,18 @@ impl Bench {
 
     fn size(&mut self) -> usize {
         self.with_group(|group, _| group.members().count())
+    }
+}
+
+/// Of a member that brings nobody's assignment.
+fn sync_of(member: &Joined) -> Sync {
+    Sync {
+        member_id: member.member_id.clone(),
+        instance_id: None,
+        generation: member.generation,
+        protocol_type: None,
+        protocol: None,
+        assignments: Vec::new(),
     }
 }
 
@@ -371,4 +379,78 @@ fn when_one_who_waits_goes_another_one_looks() {
     assert_eq!(bench.groups.take_woken(), [waiting]);
     bench.at(60);
     assert_eq!(bench.groups.take(gone), None, "nobody is there to be told");
+}
+
+/// Nobody is there to lead, and nobody is given time: that must not be asked about again and again at the same instant.
+#[test]
+fn static_members_that_take_no_time_to_join_again_hold_nobody_up() {
+    let mut bench = Bench::new();
+    let one = bench.join_as(static_wish("one"));
+    let one = bench.joined(one).unwrap();
+    let two = bench.join_as(static_wish("two"));
+    let again = bench.join_as(Join { member_id: one.member_id, ..static_wish("one") });
+    let [one, two] = [again, two].map(|ticket| bench.joined(ticket).unwrap());
+    for member in [&two, &one] {
+        bench.sync(member, &[]);
+    }
+    // Both are other processes now, which have the place of those that were.
+    let hurried = |instance| Join { rebalance_timeout: Duration::ZERO, ..static_wish(instance) };
+    let one = bench.admitted(hurried("one"));
+    bench.admitted(hurried("two"));
+    assert_eq!(bench.state(), State::Stable);
+    bench.with_group(|group, turn| group.leave(&[(one.member_id, Some("one".into()))], turn));
+    assert_eq!((bench.state(), bench.size()), (State::PreparingRebalance, 1));
+    let back = bench.at(5).admitted(hurried("two"));
+    assert_eq!(back.members.len(), 1);
+    assert_eq!(bench.at(50).size(), 0);
+}
+
+#[test]
+fn no_more_ids_are_lent_than_a_group_may_have_members() {
+    let mut bench = Bench::with(GroupSettings { max_size: 2, ..GroupSettings::default() });
+    let asking = Join { can_learn_its_id: true, ..wish(&Text::default()) };
+    let ask = |bench: &mut Bench| {
+        let ticket = bench.join_as(asking.clone());
+        bench.joined(ticket).unwrap()
+    };
+    let [first, second, third] = [(); 3].map(|()| ask(&mut bench));
+    assert_eq!([&first, &second].map(|lent| lent.error_code), [ErrorCode::MEMBER_ID_REQUIRED; 2]);
+    assert_eq!((third.error_code, third.member_id), (ErrorCode::GROUP_MAX_SIZE_REACHED, Text::default()));
+    bench.admitted(wish(&first.member_id));
+    assert_eq!(ask(&mut bench).error_code, ErrorCode::MEMBER_ID_REQUIRED, "one of them has come");
+}
+
+/// Members may name any number of assignors, and everybody waits until the one is found that they share.
+#[test]
+fn many_assignors_are_no_reason_to_take_long() {
+    const MANY: usize = 100_000;
+    let named = |prefix: &str, last: &str| Join {
+        protocols: (0..MANY)
+            .map(|at| format!("{prefix}{at}"))
+            .chain([last.to_owned()])
+            .map(|name| Protocol { name: name.into(), metadata: Bytes::new() })
+            .collect(),
+        ..wish(&Text::default())
+    };
+    let mut bench = Bench::new();
+    let first = bench.admitted(named("a", "range"));
+    let start = crate::task::now();
+    let second = bench.join_as(named("b", "range"));
+    let again = bench.join_as(Join { member_id: first.member_id, ..named("a", "range") });
+    assert_eq!(bench.joined(again).unwrap().protocol, Some("range".into()));
+    assert!(bench.joined(second).is_some());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn what_a_member_subscribes_to_that_cannot_be_read_may_be_any_topic() {
+    let subscribes = |metadata: Bytes| {
+        let mut bench = Bench::new();
+        let protocols = vec![Protocol { name: "range".into(), metadata }];
+        bench.admitted(Join { protocols, ..wish(&Text::default()) });
+        bench.with_group(|group, _| [group.subscribes("orders"), group.subscribes("returns")])
+    };
+    let orders = ConsumerProtocolSubscription { topics: vec!["orders".into()], ..Default::default() };
+    assert_eq!(subscribes(orders.write(1).unwrap()), [true, false]);
+    assert_eq!(subscribes(Bytes::from_static(b"{}")), [true, true]);
 }
