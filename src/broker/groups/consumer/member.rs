@@ -62,9 +62,9 @@ pub(in crate::broker) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(instance_id: Option<&Text>, now: Instant) -> Member {
+    pub(super) fn new(now: Instant) -> Member {
         Member {
-            instance_id: instance_id.map(Text::detach),
+            instance_id: None,
             rack_id: None,
             client_id: Text::default(),
             client_host: Text::default(),

@@ -211,18 +211,28 @@ impl ConsumerGroup {
         if let Some(instance) = &beat.instance_id {
             match self.instances.get(instance).cloned() {
                 Some(old) if joins => return self.replace_static(&old, id, instance),
-                None if joins => drop(self.instances.insert(instance.detach(), id.detach())),
+                None if joins => {}
                 _ => self.check_instance(instance, id)?,
             }
         }
         match self.members.get(id) {
-            Some(member) => member.check_epoch(id, beat.epoch.0, beat.owned.as_ref()),
-            None if joins => {
-                self.members.insert(id.detach(), Member::new(beat.instance_id.as_ref(), now));
-                Ok(())
-            }
-            None => Err(unknown(id)),
+            Some(member) => member.check_epoch(id, beat.epoch.0, beat.owned.as_ref())?,
+            None if joins => drop(self.members.insert(id.detach(), Member::new(now))),
+            None => return Err(unknown(id)),
         }
+        if let (true, Some(instance)) = (joins, &beat.instance_id) {
+            self.make_static(id, instance);
+        }
+        Ok(())
+    }
+
+    /// A member has a group instance id from now on, and no other one that it had before.
+    fn make_static(&mut self, id: &Text, instance: &Text) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        if let Some(before) = member.instance_id.replace(instance.detach()) {
+            self.instances.remove(&before);
+        }
+        self.instances.insert(instance.detach(), id.detach());
     }
 
     /// A static member is back: as another process, or as the one that has said that it would be.
@@ -232,6 +242,10 @@ impl ConsumerGroup {
             let text =
                 format!("Static member {id} with instance id {instance} cannot join: {old} has not left.");
             return Err(refuse(ErrorCode::UNRELEASED_INSTANCE_ID, text));
+        }
+        if old != id {
+            // Who joins as somebody else is not who it was any more.
+            self.remove(id);
         }
         if let Some(mut member) = self.members.remove(old) {
             member.come_back();

@@ -11,6 +11,9 @@ use regex::{Regex, RegexBuilder};
 /// The most memory that a compiled expression may take, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
+/// The longest expression, in bytes: to read one takes a hundred times its size in memory before that limit counts.
+const MAX_TEXT_BYTES: usize = 16 * 1024;
+
 /// A regular expression that the whole name of a topic has to match.
 #[derive(Debug, Clone)]
 pub(in crate::broker) struct Pattern {
@@ -23,6 +26,10 @@ impl Pattern {
     /// # Errors
     /// INVALID_REGULAR_EXPRESSION.
     pub(in crate::broker) fn new(text: &Text) -> Result<Pattern, Refused> {
+        if text.as_bytes().len() > MAX_TEXT_BYTES {
+            let text = format!("SubscribedTopicRegex has more than {MAX_TEXT_BYTES} bytes.");
+            return Err(refuse(ErrorCode::INVALID_REGULAR_EXPRESSION, text));
+        }
         let text = text.detach();
         if text.is_empty() {
             return Ok(Pattern { text, compiled: None });
@@ -61,6 +68,16 @@ mod tests {
         assert!(matches("a|bc", "bc") && !matches("a|bc", "ac"));
         assert!(matches("(?i)ORDERS", "orders"));
         assert!(!matches("", "") && !matches("", "a"), "an empty one is none");
+    }
+
+    #[test]
+    fn a_long_one_is_refused_unread() {
+        let names = |count| Text::from("orders-eu|".repeat(count) + "orders-us");
+        assert!(Pattern::new(&names(1_600)).is_ok());
+        let start = crate::task::now();
+        let refused = Pattern::new(&names(400_000)).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::INVALID_REGULAR_EXPRESSION);
+        assert!(refused.text.len() < 100 && start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
     }
 
     #[test]

@@ -178,6 +178,40 @@ fn the_favourite_assignor_is_that_of_most() {
     }
 }
 
+fn as_instance(id: &str, instance: &str) -> Beat {
+    Beat { instance_id: Some(instance.into()), ..joining(id, &["t"]) }
+}
+
+#[test]
+fn a_group_instance_id_is_free_when_its_member_has_another_one_or_is_gone() {
+    let mut bench = Bench::new(&[("t", 2)]);
+    bench.join("a", &["t"]);
+    bench.say(as_instance("a", "one")).unwrap();
+    bench.say(as_instance("a", "two")).unwrap();
+    assert_eq!(bench.say(as_instance("a", "two")), Err(ErrorCode::UNRELEASED_INSTANCE_ID), "as Kafka");
+    assert_eq!(bench.group.instances.keys().collect::<Vec<_>>(), ["two"]);
+    assert_eq!(bench.group.members.values().next().unwrap().instance_id.as_deref(), Some("two"));
+    bench.say(Beat { epoch: MemberEpoch::LEAVE, ..as_instance("a", "two") }).unwrap();
+    assert!(bench.group.instances.is_empty());
+    bench.say(as_instance("b", "two")).unwrap();
+    bench.say(as_instance("c", "one")).unwrap();
+}
+
+#[test]
+fn a_member_that_takes_the_place_of_a_static_one_is_not_who_it_was_any_more() {
+    let mut bench = Bench::new(&[("t", 2)]);
+    bench.say(as_instance("a", "one")).unwrap();
+    bench.say(as_instance("b", "two")).unwrap();
+    bench.say(Beat { epoch: MemberEpoch::LEAVE_STATIC, ..as_instance("a", "one") }).unwrap();
+    bench.say(as_instance("b", "one")).unwrap();
+    let instances: Vec<(&str, &str)> =
+        bench.group.instances.iter().map(|(instance, id)| (instance.as_str(), id.as_str())).collect();
+    assert_eq!((instances, bench.group.members.len()), (vec![("one", "b")], 1));
+    let b = bench.beat("b", bench.group.assignment_epoch(), &Partitions::new()).unwrap();
+    assert_eq!(b.epoch.0, bench.group.epoch());
+    assert_eq!(bench.group.members.values().next().unwrap().target, of("t", 0..2), "nobody else is left");
+}
+
 /// A client that behaves.
 #[derive(Debug, Default)]
 struct Client {
