@@ -63,11 +63,7 @@ impl Shared {
         // A panic in a handler is a fault of ours, but the next call may do well all the same.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work(&mut inner.core);
-        for woken in inner.core.take_woken() {
-            if let Some(waker) = inner.wakers.get(&woken) {
-                waker.notify_one();
-            }
-        }
+        inner.wake();
         result
     }
 
@@ -83,6 +79,7 @@ impl Shared {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.wakers.remove(&id);
         inner.core.disconnect(id);
+        inner.wake();
     }
 
     pub(super) fn serving_options(&self) -> Options {
@@ -91,6 +88,17 @@ impl Shared {
             sasl: self.sasl.clone(),
             max_frame_bytes: self.max_request_bytes,
             max_idle: MAX_IDLE,
+        }
+    }
+}
+
+impl Inner {
+    /// Wakes the connections that there is news for.
+    fn wake(&mut self) {
+        for woken in self.core.take_woken() {
+            if let Some(waker) = self.wakers.get(&woken) {
+                waker.notify_one();
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use ottla::messages::{
     JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeavingMember, ListGroupsRequest, MemberEpoch,
     OffsetCommitPartition, OffsetCommitRequest, OffsetCommitTopic, OffsetDeletePartition,
     OffsetDeleteRequest, OffsetDeleteTopic, OffsetFetchGroup, OffsetFetchRequest, OffsetFetchTopic,
-    SyncGroupRequest,
+    SyncGroupAssignment, SyncGroupRequest,
 };
 use ottla::wire::Text;
 use std::thread;
@@ -282,6 +282,73 @@ fn a_client_that_hangs_up_while_it_waits_leaves_its_member_behind() {
     assert_eq!(both.members.len(), 2, "its session decides");
     let third = join(&mut bench.peer(1), &"another".into(), &["range"]);
     assert_eq!(third.generation_id.0, 1, "other groups are not concerned");
+}
+
+/// The one who waits and would have looked at the group when it is due may go away before.
+#[test]
+fn who_waits_is_not_forgotten_when_another_one_hangs_up() {
+    let sessions = Duration::from_secs(1)..=Duration::from_secs(60);
+    let bench = Bench::new(Cluster::builder().brokers(1).group_session_timeouts(sessions));
+    let group = Text::from("g");
+    let asking = |id: &Text, session_timeout_ms| JoinGroupRequest {
+        session_timeout_ms,
+        rebalance_timeout_ms: 60_000,
+        ..joining(&group, id, &["range"])
+    };
+    let lend = |peer: &mut Peer, ms| peer.ask(9, asking(&Text::default(), ms)).member_id;
+    let (mut first, mut gone, mut idle) = (bench.peer(1), bench.peer(1), bench.peer(1));
+    let id = lend(&mut first, 60_000);
+    first.ask(9, asking(&id, 60_000));
+    let of_gone = lend(&mut gone, 60_000);
+    gone.send(9, asking(&of_gone, 60_000).into());
+    // Those that were lent an id are waited for.
+    let long = lend(&mut idle, 60_000);
+    thread::sleep(Duration::from_millis(100));
+    let waiting = first.send(9, asking(&id, 60_000).into());
+    thread::sleep(Duration::from_millis(100));
+    lend(&mut idle, 1_000);
+    let leaving = LeavingMember { member_id: long, ..Default::default() };
+    assert_eq!(codes(&mut idle, 5, LeaveGroupRequest::one(group.clone(), leaving, 5).into()), []);
+    drop(gone);
+    let told = first.take::<JoinGroupRequest>(9, waiting).expect("nobody else is waited for");
+    assert_eq!((told.error_code, told.members.len()), (NONE, 2));
+}
+
+/// It is kept, and so it has a limit: a frame may have a hundred times as much.
+#[test]
+fn what_members_bring_has_a_limit() {
+    let bench = Bench::new(Cluster::builder().brokers(1));
+    let (mut peer, group): (_, Text) = (bench.peer(1), "g".into());
+    let bringing = |bytes: usize| {
+        let mut request = joining(&group, &Text::default(), &["range", "sticky"]);
+        request.protocols[1].metadata = vec![7; bytes].into();
+        request
+    };
+    assert_eq!(peer.ask(9, bringing(1_000_000)).error_code, ErrorCode::MEMBER_ID_REQUIRED);
+    assert_eq!(peer.ask(9, bringing(1 << 20)).error_code, ErrorCode::UNKNOWN_SERVER_ERROR);
+    let member = join(&mut peer, &group, &["range"]);
+    let assigning = |bytes: usize| {
+        let one =
+            SyncGroupAssignment { member_id: member.member_id.clone(), assignment: vec![7; bytes].into() };
+        SyncGroupRequest {
+            group_id: group.clone(),
+            generation_id: member.generation_id,
+            member_id: member.member_id.clone(),
+            protocol_type: Some("consumer".into()),
+            protocol_name: Some("range".into()),
+            assignments: vec![one],
+            ..Default::default()
+        }
+    };
+    assert_eq!(peer.ask(5, assigning((16 << 20) + 1)).error_code, ErrorCode::UNKNOWN_SERVER_ERROR);
+    assert_eq!(peer.ask(5, assigning(16 << 20)).assignment.len(), 16 << 20);
+    let topic = Topic { name: "t".into(), id: Default::default() };
+    let subscribing = |names: usize| ConsumerGroupHeartbeatRequest {
+        subscribed_topic_names: Some((0..names).map(|at| format!("{at:0100}").into()).collect()),
+        ..joining_consumer(&"modern".into(), &topic)
+    };
+    assert_eq!(peer.ask(1, subscribing(10_486)).error_code, ErrorCode::INVALID_REQUEST);
+    assert_eq!(peer.ask(1, subscribing(10_485)).error_code, NONE);
 }
 
 #[test]

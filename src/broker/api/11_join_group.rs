@@ -1,6 +1,7 @@
 //! JoinGroup: lets a member into a group of the classic protocol, as soon as the others are there too.
 //!
-//! Different from Kafka: it is not let into a group with members of the protocol of KIP-848 (no online migration).
+//! Different from Kafka: it is not let into a group with members of the protocol of KIP-848 (no online migration). What it brings
+//! for its assignors has a limit of its own; in Kafka all that a group is has to fit into one record, and SyncGroup fails.
 
 use super::group_wait::GroupWait;
 use super::{Outcome, Step};
@@ -14,6 +15,9 @@ use crate::messages::{
 use crate::wire::Text;
 use bytes::Bytes;
 use std::time::Duration;
+
+/// What a member may bring for all of its assignors, in bytes: it is kept for as long as the member is one.
+const MAX_METADATA_BYTES: usize = 1024 * 1024;
 
 pub(super) fn handle(state: &mut State, context: Context<'_>, request: &JoinGroupRequest) -> Outcome {
     if let Some(code) = context.refused_before() {
@@ -48,6 +52,11 @@ fn admit(state: &mut State, context: Context<'_>, request: &JoinGroupRequest) ->
     let timeouts = settings.min_session_timeout..=settings.max_session_timeout;
     if request.session_timeout_ms < 0 || !timeouts.contains(&millis(request.session_timeout_ms)) {
         return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
+    }
+    let brought =
+        request.protocols.iter().map(|own| own.name.as_bytes().len().saturating_add(own.metadata.len()));
+    if brought.fold(0, usize::saturating_add) > MAX_METADATA_BYTES {
+        return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
     }
     state.enter_group(id, context)?;
     if state.groups.get(id).is_none() && !request.member_id.is_empty() {

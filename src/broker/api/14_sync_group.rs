@@ -1,4 +1,6 @@
 //! SyncGroup: brings the leader's assignments, and takes each member's to it.
+//!
+//! Different from Kafka: there is a limit for the assignments alone, where in Kafka all that a group is has to fit into one record.
 
 use super::group_wait::GroupWait;
 use super::{Outcome, Step};
@@ -7,6 +9,9 @@ use crate::broker::groups::Members;
 use crate::broker::groups::classic::{Sync, Synced};
 use crate::broker::state::State;
 use crate::messages::{ErrorCode, SyncGroupAssignment, SyncGroupRequest, SyncGroupResponse};
+
+/// What a leader may bring for all members, in bytes: it is kept for as long as the generation lasts.
+const MAX_ASSIGNMENTS_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) fn handle(state: &mut State, context: Context<'_>, request: SyncGroupRequest) -> Outcome {
     if let Some(code) = context.refused_before() {
@@ -18,6 +23,10 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: SyncGroup
     }
     if request.group_id.is_empty() {
         return refuse(ErrorCode::INVALID_GROUP_ID);
+    }
+    let brought = request.assignments.iter().map(|own| own.assignment.len());
+    if brought.fold(0, usize::saturating_add) > MAX_ASSIGNMENTS_BYTES {
+        return refuse(ErrorCode::UNKNOWN_SERVER_ERROR);
     }
     let id = request.group_id.clone();
     if let Err(code) = state.enter_group(&id, context) {

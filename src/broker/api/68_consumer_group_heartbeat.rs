@@ -14,6 +14,9 @@ use crate::messages::{
 use crate::wire::Text;
 use std::time::Duration;
 
+/// The names that a member may subscribe to, in bytes: they are kept for as long as it is one.
+const MAX_NAMES_BYTES: usize = 1024 * 1024;
+
 pub(super) fn handle(
     state: &mut State,
     context: Context<'_>,
@@ -88,6 +91,10 @@ fn check(context: Context<'_>, request: &ConsumerGroupHeartbeatRequest) -> Resul
     }
     if is_empty(&request.rack_id) {
         return invalid("RackId can't be empty.");
+    }
+    let names = request.subscribed_topic_names.iter().flatten().map(|name| name.as_bytes().len());
+    if names.fold(0, usize::saturating_add) > MAX_NAMES_BYTES {
+        return invalid("SubscribedTopicNames are too many.");
     }
     if epoch < MemberEpoch::LEAVE_STATIC {
         return invalid("MemberEpoch is invalid.");
