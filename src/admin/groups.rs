@@ -11,11 +11,13 @@ use crate::messages::{
 };
 use crate::task;
 use crate::wire::{Span, Text};
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// Groups that are asked about at a time: each has a request of its own.
 const AT_ONCE: usize = 64;
+/// Those that have taken so long do not count among them any more: their coordinator may be silent, and those of others may not.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Which groups to list; all of them unless it is said otherwise.
 ///
@@ -160,20 +162,32 @@ impl Admin {
     }
 
     /// Does the same for each group, some at a time.
-    async fn each<T: AsRef<str>, O, F: Future<Output = (Text, O)>>(
+    async fn each<T: AsRef<str>, O, F: Future<Output = (Text, O)> + Send>(
         &self,
         groups: impl IntoIterator<Item = T>,
         work: impl Fn(Text) -> F,
     ) -> BTreeMap<String, O> {
-        let mut groups: Vec<Text> = groups.into_iter().map(|group| Text::from(group.as_ref())).collect();
-        groups.sort_unstable();
-        groups.dedup();
+        let groups: BTreeSet<Text> = groups.into_iter().map(|group| Text::from(group.as_ref())).collect();
+        let mut waiting = groups.into_iter();
+        let mut running = task::Together::new();
+        let (mut count, mut slow) = (0usize, 0usize);
         let mut outcomes = BTreeMap::new();
-        for some in groups.chunks(AT_ONCE) {
-            let done = task::join_all(some.iter().cloned().map(&work)).await;
-            outcomes.extend(done.into_iter().map(|(group, outcome)| (group.to_string(), outcome)));
+        loop {
+            let begin: Vec<Text> = waiting.by_ref().take(AT_ONCE.saturating_sub(count - slow)).collect();
+            count += begin.len();
+            begin.into_iter().for_each(|group| running.push(work(group)));
+            if count == 0 {
+                return outcomes;
+            }
+            match task::until(task::after(task::now(), PATIENCE), running.next()).await {
+                Some((group, outcome)) => {
+                    outcomes.insert(group.to_string(), outcome);
+                    count -= 1;
+                    slow = slow.min(count);
+                }
+                None => slow = count,
+            }
         }
-        outcomes
     }
 
     async fn groups_of(

@@ -329,3 +329,28 @@ async fn a_group_that_has_no_coordinator_fails_alone_and_in_time() {
     }
     assert!(task::now() - start <= Duration::from_secs(5), "{:?}", task::now() - start);
 }
+
+/// A third of the groups are its own, more than are asked about at a time: the others are not asked about after them, when there
+/// is no time any more.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_says_nothing_holds_up_its_own_groups_only() {
+    let world = world(9).await;
+    let groups: Vec<String> = (0..300).map(|number| format!("group-{number}")).collect();
+    for group in &groups {
+        world.commit(group, &[(0, 1)]).await;
+    }
+    let described = world.admin.describe_groups(&groups).await;
+    let of = |described: &Result<GroupDescription>| {
+        described.as_ref().ok().and_then(|group| Some(group.coordinator.as_ref()?.id))
+    };
+    let its: Vec<&String> =
+        described.iter().filter(|(_, outcome)| of(outcome) == Some(2)).map(|(group, _)| group).collect();
+    assert!((70..130).contains(&its.len()), "{}", its.len());
+    world.brokers.add_fault(Fault::new(Fate::Silence).api(ApiKey::CONSUMER_GROUP_DESCRIBE).broker(2));
+    for (group, outcome) in world.admin.describe_groups(&groups).await {
+        match outcome {
+            Ok(_) => assert!(!its.contains(&&group), "{group}"),
+            Err(error) => assert!(its.contains(&&group), "{group}: {error}"),
+        }
+    }
+}
