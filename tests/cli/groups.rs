@@ -3,7 +3,7 @@
 use crate::real::kafka::{CLIENT_LIMIT, RealKafka, unique};
 use crate::real::process::{self, installed};
 use crate::tool::{Running, Tool, shared, topic};
-use ottla::broker::{Cluster, TopicSpec};
+use ottla::broker::{ApiKey, Broker, Cluster, ErrorCode, Fate, Fault, TopicSpec};
 use serde_json::Value;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -152,6 +152,57 @@ fn a_partition_without_a_leader_holds_nobody_up() {
     assert!(run.stderr.contains("partition 1 has no leader"), "{}", run.stderr);
     assert_eq!(reset(&tool, "billing --topic orders:0 --to-latest --execute"), [0]);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+/// Half of what was asked for is not done in silence, and a lag of which a part is not known is not told as if it were all.
+#[test]
+fn a_topic_that_cannot_be_looked_at_is_told() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let broker = runtime.block_on(Broker::builder().partitions(1).start()).unwrap();
+    for topic in ["orders", "returns"] {
+        broker.create_topic(topic, 1).unwrap();
+    }
+    let tool = Tool::at(&broker.bootstrap_servers());
+    tool.run("produce orders", "a\nb\n").success();
+    reset(&tool, "billing --topic orders --topic returns --to-earliest --execute");
+    let forbidden = Fault::new(Fate::Fail(ErrorCode::TOPIC_AUTHORIZATION_FAILED)).topic("returns");
+    broker.add_fault(forbidden.api(ApiKey::METADATA));
+    let run = tool.run("groups describe billing", "");
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_eq!(words(&run.lines()[1])[..6], ["billing", "orders", "0", "0", "2", "2"]);
+    assert_eq!(words(&run.lines()[2])[..6], ["billing", "returns", "0", "0", "-", "-"]);
+    let told = ["lag 2 without 1 partition of which", "'returns'", "TOPIC_AUTHORIZATION_FAILED"];
+    assert!(told.iter().all(|told| run.stderr.contains(told)), "{}", run.stderr);
+    let json: Value = serde_json::from_str(&tool.run("groups describe billing -J", "").lines()[0]).unwrap();
+    assert_eq!((&json["lag"], &json["partitions_without_lag"]), (&2.into(), &1.into()));
+    let run = tool.run("groups reset-offsets billing --all-topics --to-latest --execute", "");
+    assert_eq!((run.code, run.text().as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("'returns'"), "{}", run.stderr);
+    broker.clear_faults();
+    assert_eq!(reset(&tool, "billing --all-topics --to-current"), [0, 0], "nothing was changed");
+}
+
+/// Who asks how far behind a group is may do so because a broker fails: what the others know is told, and of which group it is
+/// not.
+#[test]
+fn a_broker_that_fails_takes_nothing_away_from_what_the_others_tell() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let broker = runtime.block_on(Broker::builder().partitions(1).start()).unwrap();
+    broker.create_topic("orders", 1).unwrap();
+    let tool = Tool::at(&broker.bootstrap_servers());
+    reset(&tool, "billing --topic orders --to-earliest --execute");
+    let fault = |api| Fault::new(Fate::Fail(ErrorCode::UNKNOWN_SERVER_ERROR)).api(api);
+    broker.add_fault(fault(ApiKey::LIST_OFFSETS));
+    let run =
+        tool.run("groups describe billing -X request.timeout.ms=500 -X default.api.timeout.ms=1000", "");
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_eq!(words(&run.lines()[1])[..6], ["billing", "orders", "0", "0", "-", "-"]);
+    broker.clear_faults();
+    broker.add_fault(Fault::new(Fate::LoseAnswer).api(ApiKey::CONSUMER_GROUP_DESCRIBE));
+    let run =
+        tool.run("groups describe billing -X request.timeout.ms=500 -X default.api.timeout.ms=1000", "");
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("group 'billing'"), "{}", run.stderr);
 }
 
 #[test]

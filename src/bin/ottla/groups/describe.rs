@@ -1,11 +1,11 @@
 //! `ottla groups describe`: where groups are, how far behind, and who reads what.
 
 use super::logs::Logs;
-use super::{none_of, table};
-use crate::failure::Outcome;
+use super::{none_of, of_group, table};
+use crate::failure::{Failure, Outcome};
 use crate::{connection, output};
-use ottla::admin::{GroupDescription, GroupMember, ListGroups};
-use ottla::{Admin, Error, OffsetAndMetadata, TopicPartition};
+use ottla::admin::{GroupDescription, GroupListing, GroupMember, GroupType, ListGroups};
+use ottla::{Admin, OffsetAndMetadata, TopicPartition};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,16 +56,28 @@ pub(super) async fn run(connection: &connection::Options, options: Options) -> O
         false => options.groups,
         true => {
             let listed = admin.list_groups(&ListGroups::all()).await?;
-            failed.extend(listed.errors);
-            listed.valid.into_iter().map(|group| group.group_id).collect()
+            failed.extend(listed.errors.iter().map(ToString::to_string));
+            // Of groups that share partitions, and of Kafka Streams', other requests would tell.
+            let is_told = |group: &GroupListing| {
+                !matches!(group.group_type, Some(GroupType::Share | GroupType::Streams))
+            };
+            listed.valid.into_iter().filter(is_told).map(|group| group.group_id).collect()
         }
     };
     let found = find(&admin, &names, &mut failed).await;
     let partitions: BTreeSet<TopicPartition> = found.iter().flat_map(Found::partitions).cloned().collect();
     let topics = partitions.iter().map(|partition| partition.topic.to_string()).collect();
     let logs = Logs::find(&client, &admin, &topics).await?;
-    // Last, so that nobody has read more than there seems to be.
-    let ends = logs.ends(&partitions).await?;
+    failed.extend(logs.failed());
+    // Last, so that nobody has read more than there seems to be. Who asks may do so because brokers fail.
+    let ends = match logs.ends(&partitions).await {
+        Ok(ends) => ends,
+        Err(Failure::Failed(why)) => {
+            failed.push(why);
+            BTreeMap::new()
+        }
+        Err(other) => return Err(other),
+    };
     for (index, group) in found.iter().enumerate() {
         let rows = group.rows(&ends);
         if options.json {
@@ -83,7 +95,7 @@ pub(super) async fn run(connection: &connection::Options, options: Options) -> O
 }
 
 /// Groups, as far as there are such, and what they have committed; what is wrong with the others, and with single partitions.
-async fn find(admin: &Admin, names: &[String], failed: &mut Vec<Error>) -> Vec<Found> {
+async fn find(admin: &Admin, names: &[String], failed: &mut Vec<String>) -> Vec<Found> {
     let mut found = Vec::new();
     for (name, described) in admin.describe_groups(names).await {
         let offsets = match &described {
@@ -96,12 +108,12 @@ async fn find(admin: &Admin, names: &[String], failed: &mut Vec<Error>) -> Vec<F
                 for (partition, outcome) in offsets {
                     match outcome {
                         Ok(offset) => drop(committed.insert(partition, offset)),
-                        Err(error) => failed.push(error),
+                        Err(error) => failed.push(of_group(&name, &error)),
                     }
                 }
                 found.push(Found { group, committed });
             }
-            (Err(error), _) | (_, Err(error)) => failed.push(error),
+            (Err(error), _) | (_, Err(error)) => failed.push(of_group(&name, &error)),
         }
     }
     found
@@ -157,7 +169,17 @@ fn headline(group: &GroupDescription, rows: &[Row<'_>]) -> String {
         count => format!("{count} members"),
     };
     let lag: i64 = rows.iter().filter_map(Row::lag).sum();
-    format!("group '{group_id}': {state}, {group_type}{assignor}, {members}{coordinator}, lag {lag} in all")
+    let lag = match without_lag(rows) {
+        0 => format!("lag {lag} in all"),
+        1 => format!("lag {lag} without 1 partition of which it is not known"),
+        count => format!("lag {lag} without {count} partitions of which it is not known"),
+    };
+    format!("group '{group_id}': {state}, {group_type}{assignor}, {members}{coordinator}, {lag}")
+}
+
+/// Partitions of which nobody knows how far behind the group is: it has committed nothing, or their end was not told.
+fn without_lag(rows: &[Row<'_>]) -> usize {
+    rows.iter().filter(|row| row.partition.is_some() && row.lag().is_none()).count()
 }
 
 fn as_cells(group: &str, row: &Row<'_>) -> Vec<String> {
@@ -190,6 +212,7 @@ fn as_json(group: &GroupDescription, rows: &[Row<'_>]) -> Value {
         "coordinator": coordinator,
         "group_epoch": group.group_epoch,
         "lag": rows.iter().filter_map(Row::lag).sum::<i64>(),
+        "partitions_without_lag": without_lag(rows),
         "members": group.members.iter().map(member_as_json).collect::<Vec<_>>(),
         "partitions": partitions,
     })

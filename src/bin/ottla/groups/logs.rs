@@ -1,7 +1,8 @@
 //! [`Logs`]: which partitions there are, and where they begin and end.
 
 use crate::failure::Outcome;
-use ottla::{Admin, Client, Consumer, Result, TopicPartition};
+use ottla::error::ErrorCode;
+use ottla::{Admin, Client, Consumer, Error, Result, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics, as far as they are there, and a consumer to ask with.
@@ -27,6 +28,17 @@ impl Logs {
             }
         }
         Ok(Logs { consumer, topics: found })
+    }
+
+    /// Whether a topic is not there: it was deleted since somebody committed something of it.
+    pub(super) fn is_gone(&self, name: &str) -> bool {
+        self.topic(name).is_some_and(|found| matches!(found, Err(error) if is_of_a_topic_that_is_gone(error)))
+    }
+
+    /// What is wrong with topics that may be there.
+    pub(super) fn failed(&self) -> impl Iterator<Item = String> {
+        let failed = self.topics.values().filter_map(|found| found.as_ref().err());
+        failed.filter(|error| !is_of_a_topic_that_is_gone(error)).map(ToString::to_string)
     }
 
     /// The indexes of a topic's partitions, each with whether somebody leads it; or why there are none.
@@ -62,4 +74,8 @@ impl Logs {
         let topic = self.topic(&partition.topic).and_then(|found| found.as_ref().ok());
         topic.and_then(|partitions| partitions.get(&partition.partition)).copied().unwrap_or(false)
     }
+}
+
+fn is_of_a_topic_that_is_gone(error: &Error) -> bool {
+    error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
 }

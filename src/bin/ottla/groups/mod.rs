@@ -115,14 +115,20 @@ async fn delete(admin: &Admin, groups: &[String]) -> Outcome {
     for (group, outcome) in admin.delete_groups(groups).await {
         match outcome {
             Ok(()) => output::print(&format!("deleted {group}"))?,
-            Err(error) => failed.push(error),
+            Err(error) => failed.push(of_group(&group, &error)),
         }
     }
     none_of(&failed)
 }
 
+/// What is wrong with a group, with its name: a broker that does not answer says nothing of groups.
+fn of_group(group: &str, error: &ottla::Error) -> String {
+    let told = error.to_string();
+    if told.contains(&format!("'{group}'")) { told } else { format!("group '{group}': {told}") }
+}
+
 /// Each of these is told.
-fn none_of(failed: &[ottla::Error]) -> Outcome {
+fn none_of(failed: &[impl ToString]) -> Outcome {
     if failed.is_empty() {
         return Ok(());
     }

@@ -156,12 +156,12 @@ fn partitions(
 ) -> Outcome<BTreeSet<TopicPartition>> {
     let group = &options.group;
     let partitions: BTreeSet<TopicPartition> = if options.scope.all_topics {
+        // To leave out what may be there would be half of what was asked for.
+        if let Some(why) = logs.failed().next() {
+            return Err(Failure::failed(why));
+        }
         // What was committed of a topic that is gone is of no use to anybody.
-        committed
-            .keys()
-            .filter(|one| logs.topic(&one.topic).is_some_and(ottla::Result::is_ok))
-            .cloned()
-            .collect()
+        committed.keys().filter(|one| !logs.is_gone(&one.topic)).cloned().collect()
     } else {
         let mut partitions = BTreeSet::new();
         for chosen in &options.scope.topics {
@@ -211,9 +211,13 @@ async fn plan(
     let (mut steps, mut remarks) = (Vec::new(), Vec::new());
     for partition in partitions {
         let committed = committed.get(partition).copied();
+        let told = |offsets: &BTreeMap<TopicPartition, i64>| {
+            let nobody = || Failure::failed(format!("{partition}: nobody tells where it begins and ends"));
+            offsets.get(partition).copied().ok_or_else(nobody)
+        };
         let extent = Extent {
-            beginning: beginnings.get(partition).copied().unwrap_or(0),
-            end: ends.get(partition).copied().unwrap_or(0),
+            beginning: told(&beginnings)?,
+            end: told(&ends)?,
             committed,
             at_time: at_time.get(partition).copied().flatten(),
         };
