@@ -89,6 +89,12 @@ pub enum ErrorKind {
         /// How many records were neither acknowledged nor failed.
         records: usize,
     },
+    /// There is no committed offset of a partition, and `auto.offset.reset` is `none` (NoOffsetForPartitionException of the
+    /// Java client).
+    NoOffset,
+    /// The application did not ask for records for longer than `max.poll.interval.ms`: the consumer has left its group, and
+    /// joins again now.
+    MaxPollExceeded,
     /// Waiting was ended by [`Wakeup::wakeup`](crate::consumer::Wakeup::wakeup) (WakeupException of the Java client).
     Wakeup,
     /// The client, producer or consumer was closed.
@@ -343,6 +349,8 @@ impl ErrorKind {
                 ErrorKind::Serialization => "the value could not be turned into bytes",
                 ErrorKind::Deserialization => "the bytes could not be turned into a value",
                 ErrorKind::QueueFull => "the buffer is full",
+                ErrorKind::NoOffset => "there is no committed offset",
+                ErrorKind::MaxPollExceeded => "max.poll.interval.ms was exceeded",
                 ErrorKind::Wakeup => "woken up",
                 ErrorKind::Closed => "closed",
             }

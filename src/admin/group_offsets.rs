@@ -3,13 +3,13 @@
 use super::Admin;
 use super::groups::{group_error, is_of_the_coordinator};
 use crate::cluster::Reach;
+use crate::engine::group::{Identity, commits};
 use crate::engine::{OffsetAndMetadata, TopicPartition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::messages::{
-    ErrorCode, LeaderEpoch, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse,
-    OffsetCommitTopic, OffsetDeletePartition, OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteTopic,
-    OffsetFetchGroup, OffsetFetchGroupResponse, OffsetFetchPartitionResponse, OffsetFetchRequest,
-    OffsetFetchResponse,
+    ErrorCode, OffsetCommitResponse, OffsetDeletePartition, OffsetDeleteRequest, OffsetDeleteResponse,
+    OffsetDeleteTopic, OffsetFetchGroup, OffsetFetchGroupResponse, OffsetFetchPartitionResponse,
+    OffsetFetchRequest, OffsetFetchResponse,
 };
 use crate::wire::{Span, Text};
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ impl Admin {
         if offsets.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let request = commit(&group, &offsets);
+        let request = commits::request(&group, &Identity::none(), &offsets);
         let attempt = || format!("set offsets of group '{group}'");
         let judge = |answer: &OffsetCommitResponse| {
             let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
@@ -172,24 +172,6 @@ fn offsets(told: OffsetFetchGroupResponse, attempt: &str) -> Outcomes<OffsetAndM
         }
     }
     offsets
-}
-
-/// A commit of somebody who is no member.
-fn commit(group: &Text, offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>) -> OffsetCommitRequest {
-    let topics = by_topic(offsets).into_iter().map(|(name, partitions)| OffsetCommitTopic {
-        name,
-        partitions: partitions
-            .into_iter()
-            .map(|(partition_index, committed)| OffsetCommitPartition {
-                partition_index,
-                committed_offset: committed.offset,
-                committed_leader_epoch: committed.leader_epoch.map_or(LeaderEpoch::NONE, LeaderEpoch),
-                committed_metadata: Some(committed.metadata.as_str().into()),
-            })
-            .collect(),
-        ..Default::default()
-    });
-    OffsetCommitRequest { group_id: group.clone(), topics: topics.collect(), ..Default::default() }
 }
 
 fn by_topic<'a, T>(

@@ -8,7 +8,10 @@ use crate::error::{Error, ErrorKind, Result, Sent};
 use crate::messages::{BrokerId, Request, Route};
 use crate::task;
 use crate::wire::{Span, Text};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a coordinator may take to answer what can be repeated, until it is doubted that it still is the coordinator.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who is to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +125,15 @@ impl Cluster {
         };
         let sent = task::until(deadline, link.send(&build(version), version)).await;
         let reply = sent.ok_or_else(|| late(Sent::Never))??;
-        task::until(deadline, reply).await.ok_or_else(|| late(Sent::Maybe))?
+        let answer = task::until(deadline, reply);
+        let answer = match reach {
+            Reach::Group(group) if R::API.repeatable => {
+                let answer = async { answer.await.transpose() };
+                self.unless_moved(group, broker, PATIENCE, answer).await.transpose()
+            }
+            _ => answer.await,
+        };
+        answer.ok_or_else(|| late(Sent::Maybe))?
     }
 
     async fn pick(&self, reach: Reach<'_>, deadline: Instant) -> Result<BrokerId> {

@@ -9,13 +9,14 @@
 
 use super::{Cluster, Link};
 use crate::engine::retry::Repeat;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Sent};
 use crate::messages::{
     BrokerId, Coordinator, CoordinatorType, ErrorClass, ErrorCode, FindCoordinatorRequest, Request, Route,
 };
 use crate::task;
 use crate::wire::{Span, Text};
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,46 @@ impl Cluster {
     /// stays.
     pub(crate) fn forget_coordinator(&self, group: &Text, broker: BrokerId) {
         self.shared.coordinators.forget(group, broker);
+    }
+
+    /// Waits for an answer of a group's coordinator. Looks up, once it is overdue and then every so often, whether another broker
+    /// coordinates the group by now: one that stands still keeps its connections, and another one takes over long before a
+    /// request is given up.
+    ///
+    /// # Errors
+    /// NOT_COORDINATOR when it is another one; the request may be carried out all the same.
+    ///
+    /// # Cancel safety
+    /// That of the answer.
+    pub(crate) async fn unless_moved<T>(
+        &self,
+        group: &Text,
+        broker: BrokerId,
+        patience: Duration,
+        answer: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut answer = pin!(answer);
+        loop {
+            let due = task::after(task::now(), patience);
+            if let Some(answer) = task::until(due, &mut answer).await {
+                return answer;
+            }
+            let again = task::after(task::now(), patience);
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                found = self.find_coordinator(group, again) => {
+                    if let Ok(found) = found && found.node_id != broker {
+                        self.forget_coordinator(group, broker);
+                        let attempt = format!(
+                            "wait for an answer of broker {}, while {} coordinates group '{group}'",
+                            broker.0, found.node_id.0
+                        );
+                        return Err(Error::broker_code(ErrorCode::NOT_COORDINATOR, attempt).sent(Sent::Maybe));
+                    }
+                }
+            }
+        }
     }
 
     /// As [`coordinator`](Self::coordinator), but asks once.

@@ -34,6 +34,12 @@ impl Link {
         Link { send_by, ..self }
     }
 
+    /// The same connection, for requests that a broker may hold back for longer than `request.timeout.ms`, as JoinGroup, which
+    /// waits for the other members.
+    pub(crate) fn with_timeout(self, timeout: Duration) -> Link {
+        Link { timeout, ..self }
+    }
+
     /// The newest version of an API that both sides speak and `wanted` allows.
     pub(crate) fn version<R: Request>(&self, wanted: Span) -> Result<i16> {
         self.handle.versions().pick(R::API.key, wanted).map_err(|error| error.broker(self.handle.peer()))

@@ -7,10 +7,6 @@ use super::value;
 use std::time::Duration;
 
 /// The settings of a consumer, besides those of its [client](super::ClientConfig). The defaults are the Java client's.
-///
-/// There are no consumer groups yet: [`group_id`](Self::group_id) and all that follows up to
-/// [`auto_commit_interval`](Self::auto_commit_interval) is read and has no effect, nor has
-/// [`exclude_internal_topics`](Self::exclude_internal_topics).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ConsumerConfig {
@@ -31,7 +27,8 @@ pub struct ConsumerConfig {
     /// `heartbeat.interval.ms`: how often a member lets hear of itself. For [`GroupProtocol::Classic`] only; else the
     /// broker's `group.consumer.heartbeat.interval.ms`. Default: 3 s; less than `session.timeout.ms`.
     pub heartbeat_interval: Duration,
-    /// `max.poll.interval.ms`: a member that does not poll for this long leaves the group (KIP-62). Default: 5 min.
+    /// `max.poll.interval.ms`: a member that neither polls nor waits for records for this long leaves the group (KIP-62), and
+    /// the next call tells of it ([`ErrorKind::MaxPollExceeded`](crate::ErrorKind::MaxPollExceeded)). Default: 5 min.
     pub max_poll_interval: Duration,
     /// `max.poll.records`: the most records that one poll returns. Default: 500.
     pub max_poll_records: usize,

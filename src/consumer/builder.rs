@@ -1,14 +1,20 @@
 //! [`ConsumerBuilder`]: what a consumer is to be.
 
+use super::group::membership::{self, Protocol, Role};
+use super::listener::{Listener, Rebalance};
 use super::shared::Shared;
 use super::{Consumer, Start, TopicPartition, fetcher};
 use crate::cluster::Cluster;
 use crate::config::keys::Concerns;
-use crate::config::{AutoOffsetReset, ConfigError, ConsumerConfig, IsolationLevel, Settings};
+use crate::config::{
+    Assignor, AutoOffsetReset, ConfigError, ConsumerConfig, GroupProtocol, IsolationLevel, Settings,
+};
+use crate::engine::assign::Strategy;
 use crate::engine::cursor::{Cursors, Limits, Reset};
-use crate::error::Result;
+use crate::engine::group::Terms;
+use crate::error::{Error, ErrorKind, Result};
 use crate::task;
-use crate::wire::Text;
+use crate::wire::{Text, Uuid};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,16 +28,26 @@ pub struct ConsumerBuilder {
     fault: Option<ConfigError>,
     partitions: Vec<(TopicPartition, Start)>,
     topics: Vec<(Text, Start)>,
+    subscribed: Vec<Text>,
+    listener: Option<Listener>,
 }
 
 impl ConsumerBuilder {
     pub(crate) fn new(cluster: Cluster, settings: Settings) -> ConsumerBuilder {
-        ConsumerBuilder { cluster, settings, fault: None, partitions: Vec::new(), topics: Vec::new() }
+        ConsumerBuilder {
+            cluster,
+            settings,
+            fault: None,
+            partitions: Vec::new(),
+            topics: Vec::new(),
+            subscribed: Vec::new(),
+            listener: None,
+        }
     }
 
     /// Sets anything of a consumer by its Kafka name, as `fetch.max.wait.ms`; it counts before the client's settings. What
     /// all share that the client makes, as `request.timeout.ms` or `client.id`, is refused: it is set on
-    /// [`Client::builder`]. There are no consumer groups yet: a `group.id` is warned of.
+    /// [`Client::builder`].
     ///
     /// [`Client::builder`]: crate::Client::builder
     pub fn set(mut self, key: &str, value: impl Into<String>) -> ConsumerBuilder {
@@ -53,6 +69,40 @@ impl ConsumerBuilder {
             IsolationLevel::ReadCommitted => "read_committed",
         };
         self.set("isolation.level", name)
+    }
+
+    /// `group.id`: the group that shares the work and the offsets. Default: none, nothing is committed then.
+    pub fn group(self, id: impl Into<String>) -> ConsumerBuilder {
+        self.set("group.id", id)
+    }
+
+    /// Reads topics as a member of the [`group`](Self::group): as [`Consumer::subscribe`].
+    pub fn subscribe<T: Into<Text>>(mut self, topics: impl IntoIterator<Item = T>) -> ConsumerBuilder {
+        self.subscribed.extend(topics.into_iter().map(Into::into));
+        self
+    }
+
+    /// Is told of partitions that the group gives and takes (ConsumerRebalanceListener of the Java client), one thing at a
+    /// time. What is to be done with them is waited for, for `max.poll.interval.ms` at most; a panic is logged, and the
+    /// rebalance goes on.
+    ///
+    /// ```no_run
+    /// # async fn example(client: ottla::Client) -> ottla::Result<()> {
+    /// use ottla::consumer::RebalanceKind;
+    ///
+    /// let consumer = client.consumer().group("billing").subscribe(["orders"]).on_rebalance(|rebalance| async move {
+    ///     if rebalance.kind() == RebalanceKind::Revoked {
+    ///         println!("gives back {:?}", rebalance.partitions());
+    ///     }
+    /// });
+    /// # consumer.build().await?; Ok(()) }
+    /// ```
+    pub fn on_rebalance<F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        listener: impl Fn(Rebalance) -> F + Send + Sync + 'static,
+    ) -> ConsumerBuilder {
+        self.listener = Some(Listener::new(listener));
+        self
     }
 
     /// Reads these partitions, each from a place to begin.
@@ -85,12 +135,7 @@ impl ConsumerBuilder {
         }
         self.settings.log(&[Concerns::Consumer]);
         let config = ConsumerConfig::from_settings(&self.settings)?;
-        if config.group_id.is_some() {
-            let told = self.settings.tell("group.id");
-            tracing::warn!(
-                "{told} has no effect: consumer groups are not supported yet, and nothing is committed"
-            );
-        }
+        let role = role(&config, &self.cluster)?;
         let timeout = self.cluster.config().default_api_timeout;
         let deadline = task::after(task::now(), timeout);
         let mut partitions = self.partitions;
@@ -103,17 +148,65 @@ impl ConsumerBuilder {
             );
         }
         let cursors = Cursors::new(limits(&config, &self.cluster));
-        let mut shared = Shared::new(self.cluster, cursors);
+        let ties = role.as_ref().map(|role| role.ties(self.cluster.retries().backoff));
+        let mut shared = Shared::new(self.cluster, cursors, ties);
+        shared.listener = self.listener;
         shared.timeout = timeout;
         shared.patience = config.fetch_max_wait.saturating_add(Duration::from_secs(1));
         shared.read_committed = config.isolation_level == IsolationLevel::ReadCommitted;
         shared.create_topics = config.allow_auto_create_topics;
         let shared = Arc::new(shared);
         shared.cluster.serve(&shared);
-        task::spawn(fetcher::run(Arc::clone(&shared)));
-        let mut consumer = Consumer { shared };
+        let mut consumer = Consumer { shared: Arc::clone(&shared) };
         consumer.assign(partitions)?;
+        if !self.subscribed.is_empty() {
+            consumer.subscribe(self.subscribed)?;
+        }
+        let running = shared.task();
+        task::spawn(fetcher::run(Arc::clone(&shared), running));
+        if let Some(role) = role {
+            let running = shared.task();
+            task::spawn(membership::run(shared, role, running));
+        }
         Ok(consumer)
+    }
+}
+
+/// What the consumer is to be in its group; `None` without one.
+fn role(config: &ConsumerConfig, cluster: &Cluster) -> Result<Option<Role>> {
+    let Some(group) = &config.group_id else { return Ok(None) };
+    let text = |text: &String| Text::from(text.as_str());
+    let terms = Terms {
+        group: text(group),
+        instance: config.group_instance_id.as_ref().map(text),
+        rack: cluster.config().client_rack.as_ref().map(text),
+        session_timeout: config.session_timeout,
+        heartbeat_interval: config.heartbeat_interval,
+        rebalance_timeout: config.max_poll_interval,
+        backoff: cluster.retries().backoff,
+    };
+    let protocol = match config.group_protocol {
+        GroupProtocol::Classic => Protocol::Classic(
+            config.partition_assignment_strategy.iter().map(|known| strategy(*known)).collect(),
+        ),
+        GroupProtocol::Consumer => {
+            let random = task::random::<16>().map_err(|error| {
+                Error::new(ErrorKind::Internal, "draw an id for the member of a group").with_source(error)
+            })?;
+            let id = Uuid::from_bytes(random).to_string().into();
+            Protocol::Consumer(id, config.group_remote_assignor.as_ref().map(text))
+        }
+    };
+    let auto_commit = config.enable_auto_commit.then_some(config.auto_commit_interval);
+    Ok(Some(Role { terms, protocol, auto_commit, internal_topics: !config.exclude_internal_topics }))
+}
+
+fn strategy(assignor: Assignor) -> Strategy {
+    match assignor {
+        Assignor::Range => Strategy::Range,
+        Assignor::RoundRobin => Strategy::RoundRobin,
+        Assignor::Sticky => Strategy::Sticky,
+        Assignor::CooperativeSticky => Strategy::CooperativeSticky,
     }
 }
 

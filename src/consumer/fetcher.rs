@@ -1,6 +1,6 @@
 //! The task behind a consumer: asks each leader on its own, so that none waits for another, and fills the queue.
 
-use super::shared::{Shared, State};
+use super::shared::{Running, Shared, State};
 use crate::cluster::{Cluster, OwnLane};
 use crate::engine::cursor::{Effects, FetchPlan, ResetPlan};
 use crate::error::Result;
@@ -22,20 +22,17 @@ enum Done {
     Reset(ResetPlan, Result<ListOffsetsResponse>),
 }
 
-/// The fetcher's end: nobody waits for batches any more, be it that the runtime was shut down.
-struct Ending(Arc<Shared>);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-pub(super) async fn run(shared: Arc<Shared>) {
-    let _ending = Ending(Arc::clone(&shared));
+pub(super) async fn run(shared: Arc<Shared>, _running: Running) {
     let lane = shared.cluster.lane_of_ones_own(Lane::Fetch);
     fetch_until_closed(&shared, &lane).await;
-    let sessions = shared.with(|state| state.cursors.end_sessions());
+    let sessions = shared.with(|state| {
+        let sessions = state.cursors.end_sessions();
+        // Positions are still to be committed.
+        if state.ties.is_none() {
+            state.cursors.clear();
+        }
+        sessions
+    });
     let goodbyes = sessions.iter().map(|(broker, goodbye)| say_goodbye(&shared, &lane, *broker, goodbye));
     task::join_all(goodbyes).await;
 }

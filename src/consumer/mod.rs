@@ -5,10 +5,14 @@
 //!
 //! May import `cluster`, `engine`, `records`, `messages`, `config`, `error`, `task`.
 
+mod asking;
 mod batch;
 mod builder;
 mod deserialize;
 mod fetcher;
+mod group;
+mod hands;
+mod listener;
 mod metrics;
 mod offsets;
 mod report;
@@ -18,24 +22,28 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use crate::engine::TopicPartition;
 pub use crate::engine::cursor::Start;
+pub use crate::engine::{OffsetAndMetadata, TopicPartition};
 pub use crate::records::{Header, Headers, OwnedHeader, OwnedRecord, TimestampType};
 pub use batch::{Batch, BatchIter, ConsumerRecord, FetchedRecord};
 pub use builder::ConsumerBuilder;
 #[cfg(feature = "json")]
 pub use deserialize::Json;
 pub use deserialize::{DeserializationError, Deserialized, Deserializer, Raw, Typed, Utf8};
+pub use group::{Commit, GroupMetadata};
+pub use listener::{Rebalance, RebalanceKind};
 pub use metrics::{ConsumerMetrics, PartitionMetrics};
 pub use report::{PartitionReport, WhyNotFetched};
-pub use stream::{PartitionStream, RecordStream};
+pub use stream::{PartitionStream, PartitionStreams, RecordStream};
 
 use crate::cluster::check_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::task;
-use shared::Shared;
-use std::future::poll_fn;
+use asking::{Asking, Asks};
+use shared::{Shared, Taking};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 /// Reads records. Made by [`Client::consumer`](crate::Client::consumer).
 ///
@@ -93,8 +101,7 @@ impl Consumer {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped: a batch is handed out or stays.
     pub async fn poll(&mut self) -> Result<Option<Batch>> {
-        let next = poll_fn(|cx| self.shared.poll_batch(cx)).await?;
-        Ok(next.map(Batch::new))
+        Asking::new(self).await
     }
 
     /// The records of all partitions one by one, for as long as the result lives; what it has not handed out by then comes
@@ -136,6 +143,28 @@ impl Consumer {
         Ok(PartitionStream::new(Arc::clone(&self.shared), partition.clone(), id))
     }
 
+    /// A stream for each partition that the consumer has and gets, so that a task for each of them can read it: in a group
+    /// they come and go.
+    ///
+    /// ```no_run
+    /// # async fn example(mut consumer: ottla::Consumer) -> ottla::Result<()> {
+    /// let mut partitions = consumer.partition_streams();
+    /// while let Some(records) = partitions.next().await {
+    ///     let mut records = records?;
+    ///     tokio::spawn(async move {
+    ///         while let Some(record) = records.next().await {
+    ///             println!("{:?}", record?.value);
+    ///         }
+    ///         Ok::<(), ottla::Error>(())
+    ///     });
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn partition_streams(&mut self) -> PartitionStreams<'_> {
+        PartitionStreams::new(self)
+    }
+
     /// What ends a wait for records from another task.
     pub fn wakeup_handle(&self) -> Wakeup {
         Wakeup(Arc::clone(&self.shared))
@@ -145,7 +174,8 @@ impl Consumer {
     ///
     /// # Errors
     /// [`ErrorKind::Closed`] after [`close`](Self::close);
-    /// [`ErrorKind::InvalidInput`] for a name that no topic can have. Nothing is assigned then.
+    /// [`ErrorKind::InvalidInput`] for a name that no topic can have, or while topics are subscribed to. Nothing is assigned
+    /// then.
     pub fn assign<P: Into<TopicPartition>>(
         &mut self,
         partitions: impl IntoIterator<Item = (P, Start)>,
@@ -158,6 +188,10 @@ impl Consumer {
         self.shared.redirect(|state| {
             if state.closed {
                 return Err(Error::new(ErrorKind::Closed, "assign partitions to a consumer that was closed"));
+            }
+            if state.ties.as_ref().is_some_and(|ties| ties.is_subscribed()) {
+                return Err(Error::new(ErrorKind::InvalidInput, "assign partitions")
+                    .hint("the consumer is subscribed to topics, and its group assigns: unsubscribe first, or use another consumer"));
             }
             for (partition, start) in partitions {
                 state.moved(&partition);
@@ -182,11 +216,7 @@ impl Consumer {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when the partition is not assigned.
     pub fn seek(&mut self, partition: &TopicPartition, start: Start) -> Result<()> {
-        self.shared.redirect(|state| {
-            state.cursors.seek(partition, start)?;
-            state.moved(partition);
-            Ok(())
-        })
+        self.shared.seek(partition, start)
     }
 
     /// Hands out nothing of a partition until [`resume`](Self::resume); what is queued is kept, unless others need the room.
@@ -235,15 +265,46 @@ impl Consumer {
         self.shared.with(|state| report::reports(state, &view, task::now()))
     }
 
-    /// Stops fetching, drops what is queued and ends all streams. A [`poll`](Self::poll) that comes later gives `None`. The
-    /// brokers are told in the background that nothing more will be asked, as when the consumer is dropped.
-    pub fn close(&mut self) {
-        self.shared.close();
+    /// Stops fetching, drops what is queued and ends all streams. A [`poll`](Self::poll) that comes later gives `None`. In a
+    /// group what `poll` has handed out counts as done; what streams of single partitions have in hand is waited for; then
+    /// it is committed if `enable.auto.commit` is on, the listener is told, and the group is left (not by a static member,
+    /// `group.instance.id`). The brokers are told that nothing more will be asked.
+    ///
+    /// Takes `timeout` at most, and a moment more: whoever has not ended by then goes on in the background for a little while.
+    ///
+    /// # Errors
+    /// Why the last commit failed; [`ErrorKind::Timeout`] when it took longer. The consumer is closed all the same.
+    ///
+    /// # Cancel safety
+    /// Dropped or not, the consumer is closed in the background.
+    pub async fn close(&mut self, timeout: Duration) -> Result<()> {
+        let by = task::after(task::now(), timeout);
+        self.shared.with(|state| state.hands.came_back(task::now()));
+        self.shared.close(by);
+        self.shared.ended(by).await
     }
 }
 
+impl Asks for Consumer {
+    type Item = Result<Option<Batch>>;
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Self::Item> {
+        let next = ready!(self.shared.poll_batch(cx, Taking::Batch))?;
+        Poll::Ready(Ok(next.map(|(taken, _)| Batch::new(taken))))
+    }
+
+    fn stop_waiting(&mut self) {
+        self.shared.stop_waiting();
+    }
+}
+
+/// How long a consumer that was dropped may take to leave its group, as in the Java client.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl Drop for Consumer {
+    /// As [`close`](Consumer::close) in the background, but what is in hand does not count as done.
     fn drop(&mut self) {
-        self.close();
+        self.shared.with(|state| state.hands.let_go());
+        self.shared.close(task::after(task::now(), CLOSE_TIMEOUT));
     }
 }

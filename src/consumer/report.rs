@@ -41,6 +41,8 @@ pub enum WhyNotFetched {
     Lost,
     /// It is paused.
     Paused,
+    /// It is given to another member of the group, or was given to this one just now: see the listener of rebalances.
+    Rebalancing,
     /// The application has to hear of an error first, by the next call of `poll` or of the partition's stream.
     Untold,
     /// A request for it failed, or a batch of it was refused: it is asked for again after this time.
@@ -66,6 +68,7 @@ impl From<Unasked> for WhyNotFetched {
             Unasked::Unresolved => WhyNotFetched::Unresolved,
             Unasked::Lost => WhyNotFetched::Lost,
             Unasked::Paused => WhyNotFetched::Paused,
+            Unasked::Withheld => WhyNotFetched::Rebalancing,
             Unasked::Blocked => WhyNotFetched::Untold,
             Unasked::Rests(rest) => WhyNotFetched::Resting(rest),
             Unasked::Leaderless(code) => WhyNotFetched::NoLeader(code),
@@ -85,6 +88,7 @@ impl fmt::Display for WhyNotFetched {
                 f.write_str("no such offset, and auto.offset.reset is none: it waits for a seek")
             }
             WhyNotFetched::Paused => f.write_str("paused"),
+            WhyNotFetched::Rebalancing => f.write_str("it changes hands, within a rebalance of the group"),
             WhyNotFetched::Untold => f.write_str("an error waits to be heard of by poll"),
             WhyNotFetched::Resting(rest) => {
                 write!(f, "it failed and is asked again in {} ms", rest.as_millis())

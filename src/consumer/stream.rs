@@ -1,41 +1,57 @@
-//! [`RecordStream`] and [`PartitionStream`]: records one by one.
+//! [`RecordStream`], [`PartitionStream`] and [`PartitionStreams`]: records one by one.
 
+use super::asking::{Asking, Asks};
 use super::deserialize::{Deserialized, Deserializer};
-use super::shared::{Place, Shared};
-use super::{Consumer, ConsumerRecord};
+use super::hands::Place;
+use super::shared::{Shared, Taking};
+use super::{Commit, Consumer, ConsumerRecord};
 use crate::engine::TopicPartition;
 use crate::engine::cursor::FetchedBatch;
 use crate::error::Result;
 use crate::records::OwnedRecords;
 use futures_core::Stream;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 /// The records of a consumer one by one, as a [`Stream`]. Made by [`Consumer::records`].
 ///
 /// An error is told and the stream goes on; it ends when the consumer is closed. A record that was not taken when the stream
-/// is dropped comes with the next [`poll`](Consumer::poll).
+/// is dropped comes with the next [`poll`](Consumer::poll). In a group a record is done, and committed by itself, when the
+/// next one is asked for.
 #[derive(Debug)]
 pub struct RecordStream<'a> {
     consumer: &'a mut Consumer,
-    open: Option<Open>,
+    reading: Reading,
 }
 
 /// The records of one partition one by one, as a [`Stream`], for a task of its own. Made by
-/// [`Consumer::partition_stream`].
+/// [`Consumer::partition_stream`] and [`Consumer::partition_streams`].
 ///
 /// An error is told and the stream goes on; it ends when the partition is taken away or the consumer is closed. When the
 /// stream is dropped the partition comes with the others again, from the first record that was not taken.
+///
+/// In a group a record is done, and committed by itself, when the next one is asked for. When the partition is to be given
+/// to another member, that waits until the record in hand is done: the next call of [`next`](Self::next) ends the stream.
+/// A stream that is dropped has not done its last record.
 #[derive(Debug)]
 pub struct PartitionStream {
     shared: Arc<Shared>,
     partition: TopicPartition,
     id: u64,
+    reading: Reading,
+}
+
+/// A stream for each partition that the consumer has or gets. Made by [`Consumer::partition_streams`].
+#[derive(Debug)]
+pub struct PartitionStreams<'a> {
+    consumer: &'a mut Consumer,
+}
+
+/// Where a stream is: within a batch, or between two.
+#[derive(Debug)]
+struct Reading {
     open: Option<Open>,
-    place: Option<Place>,
     /// [`Shared::moves`] when `open` was looked at last.
     moves: u64,
 }
@@ -45,23 +61,63 @@ pub struct PartitionStream {
 struct Open {
     taken: FetchedBatch,
     records: OwnedRecords,
+    place: Place,
 }
 
 impl Open {
-    fn new(taken: FetchedBatch) -> Open {
-        Open { records: OwnedRecords::of(taken.batch.clone()), taken }
-    }
-
     fn next(&mut self) -> Option<ConsumerRecord> {
         let record = self.records.next_from(self.taken.from)?;
         self.taken.from = record.offset.saturating_add(1);
+        self.place.hand_out(self.taken.from);
         Some(ConsumerRecord::new(self.taken.partition.clone(), record))
+    }
+}
+
+impl Reading {
+    fn new(shared: &Shared) -> Reading {
+        Reading { open: None, moves: shared.moves() }
+    }
+
+    fn begin(&mut self, taken: FetchedBatch, place: Place) {
+        self.open = Some(Open { records: OwnedRecords::of(taken.batch.clone()), taken, place });
+    }
+
+    /// The next record of the batch. The application has come back: what it was handed out is done.
+    #[inline]
+    fn next(&mut self, shared: &Shared) -> Option<ConsumerRecord> {
+        let open = self.open.as_mut()?;
+        open.place.came_back();
+        let moves = shared.moves();
+        if moves != self.moves {
+            self.moves = moves;
+            // Paused, moved, or changing hands: what may come again does when that is over.
+            if shared.may_go_on(&open.taken) != Some(true) {
+                self.put_back(shared);
+                return None;
+            }
+        }
+        let open = self.open.as_mut()?;
+        let record = open.next();
+        if record.is_none() {
+            open.place.end();
+            self.open = None;
+        }
+        record
+    }
+
+    /// Gives back what was not handed out; nothing is in hand.
+    fn put_back(&mut self, shared: &Shared) {
+        if let Some(open) = self.open.take() {
+            open.place.end();
+            shared.put_back(open.taken);
+        }
     }
 }
 
 impl<'a> RecordStream<'a> {
     pub(super) fn new(consumer: &'a mut Consumer) -> RecordStream<'a> {
-        RecordStream { consumer, open: None }
+        let reading = Reading::new(&consumer.shared);
+        RecordStream { consumer, reading }
     }
 
     /// The next record; `None` once the consumer is closed.
@@ -72,26 +128,38 @@ impl<'a> RecordStream<'a> {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Result<ConsumerRecord>> {
-        poll_fn(|cx| self.poll_record(cx)).await
+        Asking::new(self).await
+    }
+
+    /// The consumer, as to commit.
+    pub fn consumer(&self) -> &Consumer {
+        self.consumer
     }
 
     /// The same records with their values read by `deserializer`.
     pub fn deserialize<D: Deserializer>(self, deserializer: D) -> Deserialized<RecordStream<'a>, D> {
         Deserialized::new(self, deserializer)
     }
+}
 
-    fn poll_record(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<ConsumerRecord>>> {
+impl Asks for RecordStream<'_> {
+    type Item = Option<Result<ConsumerRecord>>;
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Self::Item> {
         loop {
-            if let Some(record) = self.open.as_mut().and_then(Open::next) {
+            if let Some(record) = self.reading.next(&self.consumer.shared) {
                 return Poll::Ready(Some(Ok(record)));
             }
-            self.open = None;
-            match ready!(self.consumer.shared.poll_batch(cx)) {
-                Ok(Some(taken)) => self.open = Some(Open::new(taken)),
+            match ready!(self.consumer.shared.poll_batch(cx, Taking::Records)) {
+                Ok(Some((taken, place))) => self.reading.begin(taken, place),
                 Ok(None) => return Poll::Ready(None),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
+    }
+
+    fn stop_waiting(&mut self) {
+        self.consumer.shared.stop_waiting();
     }
 }
 
@@ -99,13 +167,14 @@ impl Stream for RecordStream<'_> {
     type Item = Result<ConsumerRecord>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_record(cx)
+        self.poll_item(cx)
     }
 }
 
 impl Drop for RecordStream<'_> {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
+        if let Some(open) = self.reading.open.take() {
+            // The last record stays in the application's hands until it asks for another one.
             self.consumer.shared.put_back(open.taken);
         }
     }
@@ -113,8 +182,8 @@ impl Drop for RecordStream<'_> {
 
 impl PartitionStream {
     pub(super) fn new(shared: Arc<Shared>, partition: TopicPartition, id: u64) -> PartitionStream {
-        let moves = shared.moves();
-        PartitionStream { shared, partition, id, open: None, place: None, moves }
+        let reading = Reading::new(&shared);
+        PartitionStream { shared, partition, id, reading }
     }
 
     /// The partition.
@@ -130,57 +199,42 @@ impl PartitionStream {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Result<ConsumerRecord>> {
-        poll_fn(|cx| self.poll_record(cx)).await
+        Asking::new(self).await
+    }
+
+    /// Commits what was handed out of this partition so far, the record in hand included. See
+    /// [`Consumer::commit`].
+    ///
+    /// # Errors
+    /// As [`Consumer::commit`].
+    pub fn commit(&self) -> Commit {
+        self.shared.commit_positions(Some(std::slice::from_ref(&self.partition)))
     }
 
     /// The same records with their values read by `deserializer`.
     pub fn deserialize<D: Deserializer>(self, deserializer: D) -> Deserialized<PartitionStream, D> {
         Deserialized::new(self, deserializer)
     }
+}
 
-    fn poll_record(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<ConsumerRecord>>> {
+impl Asks for PartitionStream {
+    type Item = Option<Result<ConsumerRecord>>;
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Self::Item> {
         loop {
-            self.heed_moves();
-            if let Some(record) = self.open.as_mut().and_then(Open::next) {
-                if let Some(place) = &self.place {
-                    place.store(record.offset.saturating_add(1), Ordering::Relaxed);
-                }
+            if let Some(record) = self.reading.next(&self.shared) {
                 return Poll::Ready(Some(Ok(record)));
             }
-            self.open = None;
-            if let Some(place) = self.place.take() {
-                place.store(-1, Ordering::Relaxed);
-            }
             match ready!(self.shared.poll_batch_of(&self.partition, self.id, cx)) {
-                Ok(Some((taken, place))) => {
-                    (self.open, self.place) = (Some(Open::new(taken)), Some(place));
-                }
+                Ok(Some((taken, place))) => self.reading.begin(taken, place),
                 Ok(None) => return Poll::Ready(None),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
     }
 
-    /// Looks whether what is open may still be handed out, if anything has changed since it was looked at.
-    fn heed_moves(&mut self) {
-        let moves = self.shared.moves();
-        if moves == self.moves {
-            return;
-        }
-        self.moves = moves;
-        let Some(open) = &self.open else { return };
-        match self.shared.may_go_on(&open.taken) {
-            Some(true) => {}
-            // Paused: it comes again when that is over.
-            Some(false) => self.put_back(),
-            None => self.open = None,
-        }
-    }
-
-    fn put_back(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.shared.put_back(open.taken);
-        }
+    fn stop_waiting(&mut self) {
+        self.shared.stop_waiting_for(&self.partition, self.id);
     }
 }
 
@@ -188,13 +242,61 @@ impl Stream for PartitionStream {
     type Item = Result<ConsumerRecord>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_record(cx)
+        self.poll_item(cx)
     }
 }
 
 impl Drop for PartitionStream {
     fn drop(&mut self) {
-        self.put_back();
+        if let Some(open) = self.reading.open.take() {
+            self.shared.put_back(open.taken);
+        }
         self.shared.remove_stream(&self.partition, self.id);
+    }
+}
+
+impl<'a> PartitionStreams<'a> {
+    pub(super) fn new(consumer: &'a mut Consumer) -> PartitionStreams<'a> {
+        PartitionStreams { consumer }
+    }
+
+    /// The stream of the next partition that has none; waits until there is one. `None` once the consumer is closed.
+    ///
+    /// # Errors
+    /// What concerns the consumer as a whole: as [`Consumer::poll`]. The next call goes on.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<PartitionStream>> {
+        Asking::new(self).await
+    }
+
+    /// The consumer, as to commit.
+    pub fn consumer(&self) -> &Consumer {
+        self.consumer
+    }
+}
+
+impl Asks for PartitionStreams<'_> {
+    type Item = Option<Result<PartitionStream>>;
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Self::Item> {
+        let shared = &self.consumer.shared;
+        Poll::Ready(ready!(shared.poll_partition(cx)).transpose().map(|found| {
+            let (partition, id) = found?;
+            Ok(PartitionStream::new(Arc::clone(shared), partition, id))
+        }))
+    }
+
+    fn stop_waiting(&mut self) {
+        self.consumer.shared.stop_waiting();
+    }
+}
+
+impl Stream for PartitionStreams<'_> {
+    type Item = Result<PartitionStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_item(cx)
     }
 }

@@ -93,7 +93,7 @@ async fn a_stream_that_waits_is_woken_by_a_record_and_by_the_end() {
     producer.send(Record::to(TOPIC).partition(1).value("late")).await.unwrap().await.unwrap();
     pass(SECOND).await;
     assert!(!waiting.is_finished());
-    consumer.close();
+    consumer.close(SECOND).await.unwrap();
     let (record, ended) = waiting.await.unwrap();
     assert!(record.value.unwrap() == "late" && ended);
     assert!(consumer.poll().await.unwrap().is_none());

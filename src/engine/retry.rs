@@ -150,6 +150,8 @@ impl Way {
             | ErrorKind::InvalidInput
             | ErrorKind::Records
             | ErrorKind::LogTruncation { .. }
+            | ErrorKind::NoOffset
+            | ErrorKind::MaxPollExceeded
             | ErrorKind::Wakeup
             | ErrorKind::RecordTooLarge { .. }
             | ErrorKind::Serialization

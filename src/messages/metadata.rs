@@ -104,4 +104,10 @@ impl MetadataRequest {
             ..MetadataRequest::default()
         }
     }
+
+    /// Asks for topics by their ids, in a version from 12 on.
+    pub fn topics_by_id(ids: impl IntoIterator<Item = Uuid>) -> MetadataRequest {
+        let by_id = |topic_id| MetadataRequestTopic { topic_id, name: None };
+        MetadataRequest { topics: Some(ids.into_iter().map(by_id).collect()), ..MetadataRequest::default() }
+    }
 }

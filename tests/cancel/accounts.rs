@@ -27,7 +27,7 @@ fn a_client_that_is_closed_leaves_nothing_behind() {
         consumer.poll().await.unwrap().unwrap();
         assert!(tasks() > before && net.open_ends() > 0);
         producer.close(5 * SECOND).await.unwrap();
-        consumer.close();
+        consumer.close(5 * SECOND).await.unwrap();
         client.close();
         tokio::time::sleep(5 * SECOND).await;
         assert_eq!((tasks(), net.open_ends()), (before, 0), "closed, and still held");
@@ -93,7 +93,7 @@ fn a_client_of_a_silent_broker_closes_in_time() {
         assert_eq!(error.kind(), ErrorKind::Undelivered { records: 1 }, "{error}");
         assert!(began.elapsed() < 4 * SECOND, "{:?}", began.elapsed());
         assert!(delivery.await.unwrap_err().is_possibly_written());
-        consumer.close();
+        consumer.close(5 * SECOND).await.unwrap();
         client.close();
         drop((producer, consumer, client));
         tokio::time::sleep(60 * SECOND).await;

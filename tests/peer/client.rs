@@ -113,7 +113,7 @@ pub async fn run(builder: ClientBuilder, dial: impl Dial + 'static) {
         () = polling => {}
     }
     sending.abort();
-    consumer.close();
+    drop(consumer);
     if let Err(error) = producer.close(Duration::from_secs(1)).await {
         say("closed", error);
     }

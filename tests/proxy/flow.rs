@@ -96,7 +96,7 @@ async fn a_slow_drip_is_progress_until_the_request_takes_too_long() {
     let slow = client.consumer().set("max.partition.fetch.bytes", "100000").assign([start.clone()]);
     let mut consumer = slow.build().await.unwrap();
     assert_eq!(records(&mut consumer, 200).await, 200);
-    consumer.close();
+    drop(consumer);
 
     // 10 kB a second: an answer of 100 kB takes 10 s, and a request 2 s at most.
     road.weather(|weather| weather.drip = Some((100, Duration::from_millis(10))));

@@ -39,7 +39,7 @@ async fn two_thousand_idle_partitions_cost_a_request_for_each_wait_and_broker() 
     assert!(nothing.is_err(), "{nothing:?}");
     let (all, after) = (requests(&roads) - to_begin, fetches());
     println!("   {all} requests in {LONG:?}, fetches from {before:?} to {after:?}");
-    consumer.close();
+    drop(consumer);
     bench.client.admin().delete_topics([&bench.topic]).await.unwrap()[&bench.topic].clone().unwrap();
 
     assert!(to_begin < 50, "{to_begin} requests to begin");

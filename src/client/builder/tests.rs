@@ -41,19 +41,18 @@ async fn what_the_client_shares_is_refused_where_it_would_come_too_late() {
 }
 
 #[test]
-fn what_is_the_other_clients_is_logged_and_a_group_is_warned_of() {
+fn what_is_the_other_clients_is_logged() {
     let log = logged(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let client = plain().build().unwrap();
             client.producer().set("fetch.min.bytes", "2").build().unwrap();
-            client.consumer().set("linger.ms", "2").set("group.id", "billing").build().await.unwrap();
+            client.consumer().set("linger.ms", "2").build().await.unwrap();
         });
     });
     for line in [
         "DEBUG ottla::config::settings: fetch.min.bytes = 2 (set by the program) has no effect: it is the consumer's",
         "DEBUG ottla::config::settings: linger.ms = 2 (set by the program) has no effect: it is the producer's",
-        "WARN ottla::consumer::builder: group.id=billing (set by the program) has no effect: consumer groups",
     ] {
         assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
     }

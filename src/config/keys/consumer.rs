@@ -8,40 +8,35 @@ const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key::new(name, kind, doc).of(Concerns::Consumer)
 }
 
-/// A setting of what is not there yet.
-const fn of_groups(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    key(name, kind, doc).without_effect("consumer groups are not supported yet")
-}
-
 pub(super) const KEYS: &[Key] = &[
     // Groups.
-    of_groups("group.id", Kind::Text, "The group that shares the work and the offsets."),
-    of_groups("group.instance.id", Kind::Text, "This member is the same after a restart (KIP-345)."),
-    of_groups("group.protocol", Kind::Choice(&["classic", "consumer"]), "Who assigns partitions: a member, or the broker.")
+    key("group.id", Kind::Text, "The group that shares the work and the offsets."),
+    key("group.instance.id", Kind::Text, "This member is the same after a restart (KIP-345)."),
+    key("group.protocol", Kind::Choice(&["classic", "consumer"]), "Who assigns partitions: a member, or the broker.")
         .default("classic"),
-    of_groups("group.remote.assignor", Kind::Text, "The broker's assignor, for group.protocol=consumer (KIP-848)."),
-    of_groups(
+    key("group.remote.assignor", Kind::Text, "The broker's assignor, for group.protocol=consumer (KIP-848)."),
+    key(
         "partition.assignment.strategy",
         Kind::Form { expected: ASSIGNORS, check: are_assignors },
         "The assignors this member can work with, for group.protocol=classic.",
     )
     .default("range,cooperative-sticky"),
-    of_groups("session.timeout.ms", AT_LEAST_1, "A member not heard of for this long is out, for group.protocol=classic.")
+    key("session.timeout.ms", AT_LEAST_1, "A member not heard of for this long is out, for group.protocol=classic.")
         .default("45000"),
-    of_groups("heartbeat.interval.ms", AT_LEAST_1, "How often a member lets hear of itself, for group.protocol=classic.")
+    key("heartbeat.interval.ms", AT_LEAST_1, "How often a member lets hear of itself, for group.protocol=classic.")
         .default("3000"),
-    of_groups("max.poll.interval.ms", AT_LEAST_1, "A member that does not poll for this long leaves (KIP-62).")
+    key("max.poll.interval.ms", AT_LEAST_1, "A member that does not poll for this long leaves (KIP-62).")
         .default("300000"),
     key("max.poll.records", Kind::Int { min: 1, max: INT_MAX }, "The most records that one poll returns.")
         .default("500")
         .without_effect("a poll returns one batch, as the producer made it"),
-    of_groups("group.protocol.type", Kind::Text, "What kind of group it is.")
+    key("group.protocol.type", Kind::Text, "What kind of group it is.")
         .default("consumer")
         .only(&["consumer"], "the members of a group of consumers are of type consumer"),
     // Offsets.
-    of_groups("enable.auto.commit", Kind::Bool, "Commit by itself; not set: only with a group.id.")
+    key("enable.auto.commit", Kind::Bool, "Commit by itself; not set: only with a group.id.")
         .also(&["auto.commit.enable"]),
-    of_groups("auto.commit.interval.ms", MILLIS, "How often.").default("5000"),
+    key("auto.commit.interval.ms", MILLIS, "How often.").default("5000"),
     key(
         "auto.offset.reset",
         Kind::Form { expected: RESETS, check: is_reset },
@@ -50,11 +45,11 @@ pub(super) const KEYS: &[Key] = &[
     .default("latest"),
     key("isolation.level", Kind::Choice(&["read_uncommitted", "read_committed"]), "Whose records are seen (KIP-98).")
         .default("read_uncommitted"),
-    of_groups("enable.auto.offset.store", Kind::Bool, "Whether what was handed out counts as done.").default("true").only(
+    key("enable.auto.offset.store", Kind::Bool, "Whether what was handed out counts as done.").default("true").only(
         &["true", "t", "1"],
         "offsets are not stored apart from committing them; set enable.auto.commit=false and commit what is done",
     ),
-    of_groups("offset.store.method", Kind::Text, "Where offsets are kept.")
+    key("offset.store.method", Kind::Text, "Where offsets are kept.")
         .default("broker")
         .only(&["broker"], "offsets are kept by the broker"),
     // Fetching.
@@ -82,8 +77,7 @@ pub(super) const KEYS: &[Key] = &[
     // Topics.
     key("allow.auto.create.topics", Kind::Bool, "A topic may come into being by being subscribed to.").default("true"),
     key("exclude.internal.topics", Kind::Bool, "A pattern does not match Kafka's own topics.")
-        .default("true")
-        .without_effect("patterns of topics are not supported yet"),
+        .default("true"),
 ];
 
 const AT_LEAST_1: Kind = Kind::Millis { min: 1, max: INT_MAX };

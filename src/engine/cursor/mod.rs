@@ -25,6 +25,7 @@
 
 mod failed;
 mod fetch;
+mod group;
 mod plan;
 mod queued;
 mod replica;
@@ -156,6 +157,8 @@ struct Cursor {
     era: u64,
     place: Place,
     paused: bool,
+    /// It changes hands, within a rebalance of the group.
+    withheld: bool,
     /// It has a reader of its own.
     split: bool,
     /// The leader's epoch of the record before the position; none when it is not known.
@@ -217,6 +220,7 @@ impl Cursor {
             era: generation,
             place,
             paused: false,
+            withheld: false,
             split: false,
             position_epoch: LeaderEpoch::NONE,
             fetch_at,
@@ -233,6 +237,11 @@ impl Cursor {
             resets: 0,
             not_before: None,
         }
+    }
+
+    /// Whether it stands still, whoever wants it to.
+    fn stands_still(&self) -> bool {
+        self.paused || self.withheld
     }
 
     fn rests(&self, now: Instant) -> bool {
@@ -267,11 +276,13 @@ impl Cursors {
     /// Adds a partition, or moves it when it is there.
     pub fn assign(&mut self, partition: TopicPartition, start: Start) {
         let before = self.partitions.get(&partition);
-        let (paused, split) = before.map_or((false, false), |cursor| (cursor.paused, cursor.split));
+        let (paused, split, withheld) =
+            before.map_or((false, false, false), |cursor| (cursor.paused, cursor.split, cursor.withheld));
         self.discard(&partition);
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
-        self.partitions.insert(partition, Cursor { paused, split, ..Cursor::new(start, generation) });
+        self.partitions
+            .insert(partition, Cursor { paused, split, withheld, ..Cursor::new(start, generation) });
     }
 
     /// Moves a partition: what is queued or in flight is dropped.
@@ -375,11 +386,17 @@ impl Cursors {
         self.forget_error(partition);
     }
 
-    /// Forgets everything; what to tell each broker that remembers what was read from it (KIP-227).
-    pub fn end_sessions(&mut self) -> Vec<(BrokerId, FetchRequest)> {
+    /// Forgets all partitions.
+    pub fn clear(&mut self) {
         self.partitions.clear();
         self.turns.clear();
         self.errors.clear();
+    }
+
+    /// Drops what is queued, and keeps the positions. What to tell each broker that remembers what was read from it (KIP-227).
+    pub fn end_sessions(&mut self) -> Vec<(BrokerId, FetchRequest)> {
+        let partitions: Vec<TopicPartition> = self.partitions.keys().cloned().collect();
+        partitions.iter().for_each(|partition| self.discard(partition));
         let sessions = std::mem::take(&mut self.sessions).into_iter();
         sessions.filter_map(|(broker, session)| Some((broker, session.goodbye()?))).collect()
     }

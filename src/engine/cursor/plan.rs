@@ -69,6 +69,8 @@ pub enum Unasked {
     Lost,
     /// The application has paused it.
     Paused,
+    /// It changes hands, within a rebalance of the group.
+    Withheld,
     /// Something waits to be told to the application first: a batch that will be refused, or a truncation.
     Blocked,
     /// It failed, or brought nothing again and again, and rests.
@@ -263,6 +265,9 @@ impl Cursors {
             Place::At(_) => {}
             Place::Unresolved { .. } => return Err(Unasked::Unresolved),
             Place::Lost => return Err(Unasked::Lost),
+        }
+        if cursor.withheld {
+            return Err(Unasked::Withheld);
         }
         if cursor.paused {
             return Err(Unasked::Paused);

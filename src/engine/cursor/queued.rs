@@ -107,7 +107,7 @@ impl Cursors {
         for _ in 0..self.turns.len() {
             let partition = self.turns.pop_front()?;
             let Some(cursor) = self.partitions.get(&partition) else { continue };
-            if cursor.paused {
+            if cursor.stands_still() {
                 self.turns.push_back(partition);
                 continue;
             }
@@ -175,7 +175,7 @@ impl Cursors {
     /// false while it is paused.
     pub fn may_go_on(&self, taken: &FetchedBatch) -> Option<bool> {
         let cursor = self.partitions.get(&taken.partition)?;
-        (cursor.era == taken.era).then_some(!cursor.paused)
+        (cursor.era == taken.era).then_some(!cursor.stands_still())
     }
 
     /// The first error that waits of the partitions that are meant.
@@ -191,7 +191,8 @@ impl Cursors {
 
     /// Whether something waits for the application, paused and split partitions aside.
     pub fn has_batches(&self) -> bool {
-        let waits = |partition| self.partitions.get(partition).is_some_and(|cursor: &Cursor| !cursor.paused);
+        let waits =
+            |partition| self.partitions.get(partition).is_some_and(|cursor: &Cursor| !cursor.stands_still());
         self.errors.iter().any(|(of, _)| !self.is_split(of)) || self.turns.iter().any(waits)
     }
 

@@ -156,7 +156,7 @@ impl Cursors {
 
     /// Makes room of what is queued of paused partitions, which would keep the others from being fetched.
     fn rewind_paused(&mut self) {
-        let holds = |(_, cursor): &(&_, &Cursor)| cursor.paused && !cursor.queue.is_empty();
+        let holds = |(_, cursor): &(&_, &Cursor)| cursor.stands_still() && !cursor.queue.is_empty();
         let paused: Vec<_> =
             self.partitions.iter().filter(holds).map(|(partition, _)| partition.clone()).collect();
         for partition in paused {

@@ -43,7 +43,7 @@ impl Cursors {
             return Some(Err(error));
         }
         let cursor = self.partitions.get(partition)?;
-        if cursor.paused {
+        if cursor.stands_still() {
             return None;
         }
         let was_full = self.partition_room(cursor).is_none();

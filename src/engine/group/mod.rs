@@ -18,6 +18,7 @@
 //! * `Revoke` comes before the coordinator hears that a partition is free; `Lose` after it has given it to others.
 
 mod classic;
+pub mod commits;
 mod modern;
 
 pub use classic::Classic;

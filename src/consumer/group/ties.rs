@@ -1,0 +1,306 @@
+//! [`Ties`]: what ties a consumer to its group, as the application and the membership share it under the consumer's lock.
+
+use crate::consumer::shared::State;
+use crate::engine::OffsetAndMetadata;
+use crate::engine::TopicPartition;
+use crate::engine::group::Identity;
+use crate::engine::group::commits::{Commits, Offsets};
+use crate::engine::retry::Backoff;
+use crate::error::{Error, Result};
+use crate::messages::ErrorCode;
+use crate::task;
+use crate::wire::Text;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// How long records are held back at most while the coordinator cannot be asked whether the partitions are still this
+/// member's.
+const LONGEST_HOLD: Duration = Duration::from_secs(5);
+
+/// What ties a consumer to its group.
+#[derive(Debug)]
+pub(in crate::consumer) struct Ties {
+    pub(super) group: Text,
+    /// What a commit of a partition that was given away is refused with, if no coordinator has said anything of it.
+    pub(super) stale_code: ErrorCode,
+    pub(super) auto_commit: bool,
+    pub(super) commits: Commits<Token>,
+    /// What was committed or read as committed last.
+    pub(super) committed: BTreeMap<TopicPartition, i64>,
+    /// Partitions that were taken away before what was read of them was committed, and nobody was told yet.
+    pub(super) unsaved: BTreeSet<TopicPartition>,
+    pub(super) identity: Identity,
+    pub(super) standing: Standing,
+    /// Until when the coordinator surely keeps the partitions for this member.
+    pub(super) lease: Option<Instant>,
+    hold: Hold,
+    /// What is subscribed to; `None` when the application assigns.
+    pub(super) wanted: Option<Wanted>,
+    pub(super) orders: Orders,
+    /// Topics that a leader watches beside its own, or that a pattern has found.
+    pub(super) watched: BTreeSet<Text>,
+    /// What the application is to hear.
+    errors: VecDeque<Error>,
+    /// Why the member does nothing any more.
+    pub(super) fatal: Option<Error>,
+    pub(super) absence: Absence,
+    /// How many wait for the application to come back.
+    pub(super) waits: usize,
+    /// By when the consumer is to be gone.
+    pub(super) closing: Option<Instant>,
+    /// What went wrong when it was closed.
+    pub(super) parting: Option<Error>,
+}
+
+/// Who waits for a commit.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) reply: Option<oneshot::Sender<Result<()>>>,
+    pub(super) said: Vec<(TopicPartition, i64)>,
+}
+
+/// What the consumer is to its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The application assigns: it commits without being a member.
+    Alone,
+    /// It wants to be a member.
+    Outside,
+    Member,
+}
+
+/// What an application has subscribed to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Wanted {
+    pub(super) topics: BTreeSet<Text>,
+    /// As they were given, with `^`.
+    pub(super) patterns: BTreeSet<Text>,
+}
+
+/// What the membership is to do.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    pub(super) subscribe: bool,
+    pub(super) rejoin: Option<String>,
+    pub(super) resume: bool,
+}
+
+/// Whether the application comes back in time (`max.poll.interval.ms`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absence {
+    Here,
+    /// It was not, the member has left, and the application is to hear of it.
+    Away,
+    /// It has heard.
+    Told,
+}
+
+/// Whether records are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Free,
+    Until(Instant),
+    /// It took too long.
+    GivenUp,
+}
+
+impl Ties {
+    pub(in crate::consumer) fn new(
+        group: Text,
+        stale_code: ErrorCode,
+        auto_commit: bool,
+        backoff: Backoff,
+    ) -> Ties {
+        Ties {
+            commits: Commits::new(group.clone(), backoff),
+            group,
+            stale_code,
+            auto_commit,
+            committed: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
+            identity: Identity::none(),
+            standing: Standing::Alone,
+            lease: None,
+            hold: Hold::Free,
+            wanted: None,
+            orders: Orders::default(),
+            watched: BTreeSet::new(),
+            errors: VecDeque::new(),
+            fatal: None,
+            absence: Absence::Here,
+            waits: 0,
+            closing: None,
+            parting: None,
+        }
+    }
+
+    /// The application asks for more. What it is to hear first.
+    pub(in crate::consumer) fn come_back(&mut self) -> Option<Error> {
+        if let Some(fatal) = &self.fatal {
+            return Some(fatal.clone());
+        }
+        let error = self.errors.pop_front();
+        match self.absence {
+            Absence::Away if error.is_some() && self.errors.is_empty() => self.absence = Absence::Told,
+            Absence::Told if error.is_none() => {
+                self.absence = Absence::Here;
+                self.orders.resume = true;
+            }
+            _ => {}
+        }
+        error
+    }
+
+    /// The application is to hear of this, once.
+    pub(super) fn tell(&mut self, error: Error) {
+        // Somebody who does not listen is not to be told the same for ever.
+        if !self.errors.iter().any(|told| told.kind() == error.kind()) {
+            self.errors.push_back(error);
+        }
+    }
+
+    /// Whether there is something that the application is to hear.
+    pub(in crate::consumer) fn has_news(&self) -> bool {
+        self.fatal.is_some() || !self.errors.is_empty()
+    }
+
+    pub(in crate::consumer) fn has_orders(&self) -> bool {
+        self.orders.resume || matches!(self.hold, Hold::Until(_))
+    }
+
+    pub(in crate::consumer) fn is_waited_for(&self) -> bool {
+        self.waits > 0
+    }
+
+    /// The consumer is to be gone by a time.
+    pub(in crate::consumer) fn close(&mut self, by: Instant) {
+        self.closing = Some(self.closing.map_or(by, |known| known.min(by)));
+    }
+
+    /// Whether nothing is to be handed out before the coordinator was heard of: after a standstill of the process the
+    /// partitions may have been given to others long ago.
+    pub(in crate::consumer) fn holds(&mut self, now: Instant) -> bool {
+        let Some(lease) = self.lease else { return false };
+        if now <= lease {
+            self.hold = Hold::Free;
+            return false;
+        }
+        if self.hold == Hold::Free {
+            self.hold = Hold::Until(task::after(now, LONGEST_HOLD));
+        }
+        self.is_holding()
+    }
+
+    pub(in crate::consumer) fn is_holding(&self) -> bool {
+        matches!(self.hold, Hold::Until(_))
+    }
+
+    /// Until when records are held back.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        match self.hold {
+            Hold::Until(at) => Some(at),
+            Hold::Free | Hold::GivenUp => None,
+        }
+    }
+
+    /// Looks whether records are to be held back on; whether they were, and are not any more.
+    pub(super) fn release(&mut self, now: Instant) -> bool {
+        let Hold::Until(at) = self.hold else { return false };
+        if self.lease.is_none_or(|lease| now <= lease) {
+            self.hold = Hold::Free;
+        } else if at <= now {
+            self.hold = Hold::GivenUp;
+        }
+        !self.is_holding()
+    }
+
+    /// Under which name to commit; `None` while that is to be waited for.
+    pub(super) fn committer(&self) -> Option<&Identity> {
+        match self.standing {
+            Standing::Outside => None,
+            Standing::Alone | Standing::Member => Some(&self.identity),
+        }
+    }
+
+    pub(in crate::consumer) fn is_subscribed(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// What went wrong when the consumer was closed.
+    pub(in crate::consumer) fn parting(&self) -> Option<Error> {
+        self.parting.clone()
+    }
+
+    /// Topics to know of beside those of the partitions.
+    pub(in crate::consumer) fn topics(&self) -> impl Iterator<Item = &Text> {
+        self.wanted.iter().flat_map(|wanted| &wanted.topics).chain(&self.watched)
+    }
+}
+
+impl State {
+    /// The offsets to go on from behind what was handed out.
+    pub(super) fn positions<'a>(&self, of: impl IntoIterator<Item = &'a TopicPartition>) -> Offsets {
+        let position = |partition: &TopicPartition| self.position(partition).ok().flatten();
+        of.into_iter().filter_map(|of| Some((of.clone(), self.offset(of, position(of)?)))).collect()
+    }
+
+    /// The offsets to go on from behind what the application came back from.
+    pub(super) fn done_offsets<'a>(&self, of: impl IntoIterator<Item = &'a TopicPartition>) -> Offsets {
+        of.into_iter().filter_map(|of| Some((of.clone(), self.offset(of, self.done(of)?)))).collect()
+    }
+
+    fn offset(&self, partition: &TopicPartition, offset: i64) -> OffsetAndMetadata {
+        let is_position = self.cursors.position(partition).is_ok_and(|position| position == Some(offset));
+        // Between two batches the epoch is known.
+        let epoch = self.cursors.position_epoch(partition).0;
+        let leader_epoch = Some(epoch).filter(|epoch| is_position && *epoch >= 0);
+        OffsetAndMetadata { offset, leader_epoch, metadata: String::new() }
+    }
+
+    /// Orders a commit.
+    pub(super) fn order_commit(
+        &mut self,
+        offsets: Offsets,
+        reply: Option<oneshot::Sender<Result<()>>>,
+        deadline: Instant,
+    ) {
+        let Some(ties) = &mut self.ties else { return };
+        let said = offsets.iter().map(|(partition, offset)| (partition.clone(), offset.offset)).collect();
+        ties.commits.order(Token { reply, said }, offsets, deadline);
+    }
+
+    /// Commits what is done of these partitions, as it is done in the background.
+    pub(super) fn auto_commit<'a>(
+        &mut self,
+        of: impl IntoIterator<Item = &'a TopicPartition>,
+        reply: Option<oneshot::Sender<Result<()>>>,
+        deadline: Instant,
+    ) {
+        let done = self.done_offsets(of);
+        self.order_commit(done, reply, deadline);
+    }
+
+    /// Whether a commit of one of these partitions is ordered or under way.
+    pub(super) fn has_commits_of(&self, partitions: &[TopicPartition]) -> bool {
+        self.ties.as_ref().is_some_and(|ties| ties.commits.concerns(partitions))
+    }
+
+    /// Takes partitions of the group away.
+    pub(super) fn release(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            let position = self.position(partition).ok().flatten();
+            if let Some(ties) = &mut self.ties {
+                let committed = ties.committed.remove(partition);
+                // Nothing is lost, but what was done since is done again, by another member.
+                if position > committed {
+                    ties.unsaved.insert(partition.clone());
+                }
+            }
+            self.unassign(partition);
+        }
+        if let Some(ties) = &mut self.ties {
+            ties.commits.forget(partitions, ties.stale_code);
+        }
+    }
+}

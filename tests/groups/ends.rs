@@ -1,0 +1,240 @@
+//! How a member ends: closed, dropped, killed, stopped for a while; and coordinators that do.
+
+use crate::world::{
+    GROUP, PROTOCOLS, SECOND, TOPIC, Told, World, at, paused, read, read_for, settle, shared,
+};
+use ottla::broker::Fate;
+use ottla::consumer::RebalanceKind;
+use ottla::net::mem::{Faults, Way};
+use ottla::{Client, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[test]
+fn a_consumer_that_is_closed_or_dropped_leaves_at_once() {
+    for protocol in PROTOCOLS {
+        for close in [true, false] {
+            paused(21, async {
+                let world = World::new(1, 2).await;
+                let mut stays = world.member(protocol).build().await.unwrap();
+                let mut goes = world.member(protocol).build().await.unwrap();
+                settle(&mut [&mut stays, &mut goes], |assigned| shared(assigned, &[1, 1])).await;
+                if close {
+                    goes.close(5 * SECOND).await.unwrap();
+                    assert!(goes.poll().await.unwrap().is_none(), "it is closed");
+                }
+                drop(goes);
+                let began = tokio::time::Instant::now();
+                settle(&mut [&mut stays], |assigned| shared(assigned, &[2])).await;
+                assert!(began.elapsed() < 5 * SECOND, "{protocol}, {close}: {:?}", began.elapsed());
+            });
+        }
+    }
+}
+
+#[test]
+fn closing_is_bounded_while_the_coordinator_is_silent() {
+    for protocol in PROTOCOLS {
+        paused(22, async {
+            let world = World::new(1, 1).await;
+            world.write(0, 0..3).await;
+            let mut consumer = world.member(protocol).build().await.unwrap();
+            read(&mut consumer, 3).await;
+            world.brokers.on_request(|_| Fate::LoseRequest);
+            let began = tokio::time::Instant::now();
+            let error = consumer.close(3 * SECOND).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+            assert!(began.elapsed() <= 4 * SECOND, "{:?}", began.elapsed());
+        });
+    }
+}
+
+#[test]
+fn a_listener_that_panics_or_never_ends_holds_nobody_up() {
+    for protocol in PROTOCOLS {
+        paused(23, async {
+            let world = World::new(1, 2).await;
+            let told = Told::default();
+            let heard = told.clone();
+            let hangs = Arc::new(AtomicBool::new(false));
+            let is_hanging = Arc::clone(&hangs);
+            let mut one = world
+                .member(protocol)
+                .set("max.poll.interval.ms", "20000")
+                .on_rebalance(move |rebalance| {
+                    heard.add(&rebalance);
+                    let hang = is_hanging.load(Ordering::Relaxed);
+                    async move {
+                        if hang {
+                            std::future::pending::<()>().await;
+                        }
+                        panic!("the listener does that");
+                    }
+                })
+                .build()
+                .await
+                .unwrap();
+            settle(&mut [&mut one], |assigned| shared(assigned, &[2])).await;
+            world.write(0, 0..3).await;
+            assert_eq!(read(&mut one, 3).await.len(), 3, "{protocol}");
+            hangs.store(true, Ordering::Relaxed);
+            let mut two = world.member(protocol).build().await.unwrap();
+            settle(&mut [&mut one, &mut two], |assigned| shared(assigned, &[1, 1])).await;
+            assert!(!told.of(RebalanceKind::Revoked).is_empty(), "{protocol}");
+        });
+    }
+}
+
+#[test]
+fn the_listener_can_commit_and_seek() {
+    for protocol in PROTOCOLS {
+        paused(24, async {
+            let world = World::new(1, 1).await;
+            world.write(0, 0..10).await;
+            let mut consumer = world
+                .member(protocol)
+                .set("enable.auto.commit", "false")
+                .on_rebalance(|rebalance| async move {
+                    match rebalance.kind() {
+                        RebalanceKind::Assigned => {
+                            for partition in rebalance.partitions() {
+                                rebalance.seek(partition, ottla::Start::Offset(6)).unwrap();
+                            }
+                        }
+                        RebalanceKind::Revoked => rebalance.commit().await.unwrap(),
+                        _ => {}
+                    }
+                })
+                .build()
+                .await
+                .unwrap();
+            let mut records = consumer.records();
+            assert_eq!(records.next().await.unwrap().unwrap().offset, 6, "{protocol}");
+            assert_eq!(records.next().await.unwrap().unwrap().offset, 7);
+            drop(records);
+            consumer.close(5 * SECOND).await.unwrap();
+            assert_eq!(world.committed(GROUP).await[&at(0)], 8, "{protocol}");
+        });
+    }
+}
+
+/// A process that stands still keeps its connections; when it goes on its partitions are another one's.
+#[test]
+fn after_a_standstill_nothing_is_handed_out_that_others_have() {
+    for protocol in PROTOCOLS {
+        paused(25, async {
+            let world = World::new(1, 1).await;
+            world.write(0, 0..1).await;
+            let mut stopped = world.member(protocol).build().await.unwrap();
+            assert_eq!(read(&mut stopped, 1).await.len(), 1);
+            // Much is fetched ahead, in batches of their own.
+            world.write(0, 1..100).await;
+            tokio::time::sleep(2 * SECOND).await;
+            // The task that beats the heart stands still as well: the clock runs on without it.
+            tokio::time::advance(Duration::from_secs(120)).await;
+            let polled = tokio::time::timeout(Duration::from_millis(1), stopped.poll()).await;
+            assert!(polled.is_err(), "{protocol}: nothing before the coordinator was heard of");
+        });
+    }
+}
+
+#[test]
+fn whoever_is_cut_off_loses_its_partitions_to_others_and_comes_back() {
+    for protocol in PROTOCOLS {
+        paused(26, async {
+            let world = World::new(1, 2).await;
+            let told = Told::default();
+            let heard = told.clone();
+            let client = Client::builder()
+                .bootstrap(world.brokers.bootstrap_servers())
+                .dial(Arc::new(world.net.dialer()))
+                .set("client.id", "cut-off")
+                .build()
+                .unwrap();
+            let mut cut = client
+                .consumer()
+                .group(GROUP)
+                .set("group.protocol", protocol)
+                .auto_offset_reset("earliest")
+                .subscribe([TOPIC])
+                .on_rebalance(move |rebalance| {
+                    heard.add(&rebalance);
+                    async {}
+                })
+                .build()
+                .await
+                .unwrap();
+            let mut other = world.member(protocol).build().await.unwrap();
+            settle(&mut [&mut cut, &mut other], |assigned| shared(assigned, &[1, 1])).await;
+            let is_cut = Arc::new(AtomicBool::new(true));
+            let cuts = Arc::clone(&is_cut);
+            world.brokers.on_request(move |asked| {
+                let is_meant = asked.client_id.as_deref() == Some("cut-off");
+                if is_meant && cuts.load(Ordering::Relaxed) { Fate::LoseRequest } else { Fate::Pass }
+            });
+            settle(&mut [&mut other], |assigned| shared(assigned, &[2])).await;
+            is_cut.store(false, Ordering::Relaxed);
+            settle(&mut [&mut cut, &mut other], |assigned| shared(assigned, &[1, 1])).await;
+            assert!(!told.of(RebalanceKind::Lost).is_empty(), "{protocol}: {:?}", told.all());
+        });
+    }
+}
+
+/// Commits and heartbeats go on within two seconds of an election, and nobody loses anything.
+#[test]
+fn another_coordinator_takes_over_without_a_rebalance() {
+    for protocol in PROTOCOLS {
+        paused(27, async {
+            let world = World::new(3, 2).await;
+            world.write(0, 0..10).await;
+            let told = Told::default();
+            let heard = told.clone();
+            let mut consumer = world
+                .member(protocol)
+                .on_rebalance(move |rebalance| {
+                    heard.add(&rebalance);
+                    async {}
+                })
+                .build()
+                .await
+                .unwrap();
+            read(&mut consumer, 10).await;
+            for round in 0..3 {
+                let before = told.all().len();
+                let gone = world.coordinator().await;
+                world.brokers.stop_broker(gone).await.unwrap();
+                let began = tokio::time::Instant::now();
+                consumer.commit().await.unwrap();
+                assert!(began.elapsed() < 2 * SECOND, "{protocol} {round}: {:?}", began.elapsed());
+                assert_eq!(read_for(&mut consumer, 60 * SECOND).await, []);
+                assert_eq!(told.all().len(), before, "{protocol} {round}: {:?}", told.all());
+                world.brokers.start_broker(gone).await.unwrap();
+            }
+        });
+    }
+}
+
+/// The coordinator stands still with open connections, and another one is elected.
+#[test]
+fn a_coordinator_that_does_not_answer_is_left() {
+    for protocol in PROTOCOLS {
+        paused(28, async {
+            let world = World::new(3, 1).await;
+            world.write(0, 0..10).await;
+            let mut consumer = world.member(protocol).build().await.unwrap();
+            read(&mut consumer, 10).await;
+            // What is on its connections stays there, and nothing comes back.
+            let silent = world.coordinator().await;
+            let address = world.brokers.address(silent).unwrap();
+            let (host, port) = address.rsplit_once(':').unwrap();
+            let hold = Way { hold: true, ..Way::default() };
+            let faults = Faults { to_server: hold.clone(), to_client: hold, ..Faults::default() };
+            world.net.set_faults(host, port.parse().unwrap(), faults);
+            world.brokers.stop_broker(silent).await.unwrap();
+            let began = tokio::time::Instant::now();
+            consumer.commit().await.unwrap();
+            assert!(began.elapsed() < 4 * SECOND, "{protocol}: {:?}", began.elapsed());
+        });
+    }
+}
