@@ -5,6 +5,7 @@
 mod classic;
 mod modern;
 mod storms;
+mod together;
 
 use super::*;
 use crate::engine::view::Asked;

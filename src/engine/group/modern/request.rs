@@ -1,6 +1,7 @@
 //! What the member says to the coordinator, and what to tell a person of what it is refused.
 
-use super::Modern;
+use super::target::Named;
+use super::{Chore, Modern};
 use crate::engine::group::{Subscription, millis};
 use crate::engine::sasl::printable;
 use crate::error::{Error, ErrorKind};
@@ -50,8 +51,13 @@ pub(super) fn heartbeat(member: &mut Modern) -> ConsumerGroupHeartbeatRequest {
         request.server_assignor = member.assignor.clone();
     }
     if is_full || member.acknowledge {
-        // Who joins has nothing: what it had is lost by then.
-        request.topic_partitions = Some(member.holdings.by_id());
+        // Who joins has nothing: what it had is lost by then. What the application is about to begin with counts: the
+        // coordinator gives to others at once what a member does not name.
+        let soon = match &member.chore {
+            Some(Chore::Assign(named)) => named,
+            _ => &Named::new(),
+        };
+        request.topic_partitions = Some(member.holdings.by_id(soon));
     }
     if (is_full && !member.subscription.is_empty()) || has_news(member) {
         let Subscription { topics, regex } = member.subscription.clone();

@@ -105,10 +105,10 @@ impl Holdings {
         self.ids.clear();
     }
 
-    /// As the coordinator is told.
-    pub(super) fn by_id(&self) -> Vec<ConsumerGroupHeartbeatPartitions> {
+    /// As the coordinator is told, together with what is about to be owned.
+    pub(super) fn by_id(&self, soon: &Named) -> Vec<ConsumerGroupHeartbeatPartitions> {
         let mut topics: BTreeMap<Uuid, Vec<i32>> = BTreeMap::new();
-        for (own, id) in &self.ids {
+        for (own, id) in self.ids.iter().chain(soon) {
             topics.entry(*id).or_default().push(own.partition);
         }
         let topic = |(topic_id, partitions)| ConsumerGroupHeartbeatPartitions { topic_id, partitions };

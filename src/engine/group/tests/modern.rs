@@ -162,6 +162,20 @@ fn it_gives_back_then_takes_then_says_so_and_heartbeats_go_on_meanwhile() {
 }
 
 #[test]
+fn what_it_is_about_to_have_is_not_given_to_others() {
+    let mut bench = member_with("orders-0");
+    bench.wait();
+    bench.speak();
+    bench.accept(2, Some("orders-0 orders-1"));
+    assert_eq!(bench.next(), Step::Assign(partitions("orders-1")));
+    bench.wait();
+    bench.speak();
+    bench.answer(Answer::Modern(Err(lost())));
+    bench.wait();
+    assert_eq!(bench.speak().topic_partitions, Some(by_id("orders-0 orders-1")), "everything is said again");
+}
+
+#[test]
 fn a_newer_assignment_waits_until_the_application_is_done() {
     let mut bench = member_with("orders-0 orders-1");
     bench.wait();

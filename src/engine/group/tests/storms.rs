@@ -145,7 +145,8 @@ impl Storm {
             assert!(!joins || self.chore.is_none() && self.model.is_empty(), "seed {}", self.seed);
             let said: usize =
                 beat.topic_partitions.iter().flatten().map(|topic| topic.partitions.len()).sum();
-            let is_true = beat.topic_partitions.is_none() || self.model.len() == said;
+            let soon = if let Some(Step::Assign(new)) = &self.chore { new.len() } else { 0 };
+            let is_true = beat.topic_partitions.is_none() || self.model.len() + soon == said;
             assert!(is_true, "seed {}: it says that it owns {said}", self.seed);
         }
         if self.refused.take_if(|_| !is_beat(&request)) == Some(self.bench.now) {
