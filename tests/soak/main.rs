@@ -26,6 +26,7 @@ mod beside;
 mod checker;
 mod consuming;
 mod gaps;
+mod groups;
 mod history;
 mod idle;
 mod leaders;

@@ -1,0 +1,184 @@
+//! Groups of ours, Java's and librdkafka's members side by side, which join, leave, are killed and stopped, on three brokers
+//! whose coordinators are killed: no partition is owned twice, nothing is skipped, commits never go back.
+
+mod judge;
+mod member;
+
+use crate::bench::{Bench, RESOLVED};
+use crate::leaders::duration;
+use judge::Verdict;
+use member::{Kind, Member, Place};
+use ottla::{Client, TopicPartition};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const PARTITIONS: i32 = 6;
+/// How long a member stands still: longer than its session, and once as long as an issue asks for.
+const PAUSE: Duration = Duration::from_secs(20);
+const LONG_PAUSE: Duration = Duration::from_secs(120);
+/// How long a coordinator is gone.
+const OUTAGE: Duration = Duration::from_secs(8);
+/// How long the group may take to read the rest once all is well.
+const SETTLED: Duration = Duration::from_secs(120);
+/// So many members at most.
+const MEMBERS: usize = 6;
+
+/// Committed offsets, as they were seen to change.
+type Commits = Arc<Mutex<Vec<(TopicPartition, i64)>>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn members_of_all_clients_share_a_classic_group() {
+    let common = [("session.timeout.ms", "10000"), ("partition.assignment.strategy", "range")];
+    let java = [("session.timeout.ms", "10000")];
+    storm("group-range", &[Kind::Ours, Kind::Ours, Kind::Java, Kind::Kcat], &common, &java).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn members_of_all_clients_rebalance_cooperatively() {
+    let common = [("session.timeout.ms", "10000"), ("partition.assignment.strategy", "cooperative-sticky")];
+    let class = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
+    let java = [("session.timeout.ms", "10000"), ("partition.assignment.strategy", class)];
+    storm("group-cooperative", &[Kind::Ours, Kind::Ours, Kind::Java, Kind::Kcat], &common, &java).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn members_of_the_new_protocol_share_a_group() {
+    let protocol = [("group.protocol", "consumer")];
+    storm("group-consumer", &[Kind::Ours, Kind::Ours, Kind::Java], &protocol, &protocol).await;
+}
+
+/// Lets members and coordinators come and go for a while, and judges what was read.
+async fn storm(name: &'static str, kinds: &[Kind], settings: &[(&str, &str)], java: &[(&str, &str)]) {
+    let Some(bench) = Bench::new(name, PARTITIONS, &[]).await else {
+        return crate::real::skip("this machine cannot run a real Kafka");
+    };
+    let group = format!("g-{}", bench.topic);
+    let place = Place { kafka: bench.cluster.kafka(), group: &group, topic: &bench.topic, settings, java };
+    let load = bench.load(bench.client.producer());
+    let commits = Commits::default();
+    let watching = tokio::spawn(watch(bench.client.clone(), group.clone(), Arc::clone(&commits)));
+    let mut gone: Vec<Member> = Vec::new();
+    let mut members: Vec<Member> =
+        kinds.iter().enumerate().map(|(number, kind)| Member::start(*kind, number, &place)).collect();
+    let mut rng = fastrand::Rng::with_seed(seed());
+    sleep(Duration::from_secs(10)).await;
+    members[0].stop();
+    let long = members[0].name.clone();
+    println!("   {long} stands still for {LONG_PAUSE:?}");
+    let until = Instant::now() + duration().max(LONG_PAUSE + PAUSE);
+    let (mut number, mut outages) = (members.len(), 0u32);
+    while Instant::now() < until {
+        sleep(Duration::from_millis(rng.u64(1_000..6_000))).await;
+        for member in &mut members {
+            let pause = if member.name == long { LONG_PAUSE } else { PAUSE };
+            if member.stopped.is_some_and(|since| since.elapsed() > pause) {
+                println!("   {} goes on", member.name);
+                member.go_on();
+            }
+        }
+        let running: Vec<usize> = (0..members.len()).filter(|at| members[*at].is_running()).collect();
+        let Some(&at) = running.get(rng.usize(..running.len().max(1))) else { continue };
+        match rng.u8(..10) {
+            0..=3 if members.len() < MEMBERS => {
+                let kind = kinds[rng.usize(..kinds.len())];
+                members.push(Member::start(kind, number, &place));
+                println!("   {} joins", members.last().unwrap().name);
+                number += 1;
+            }
+            4 | 5 if running.len() > 1 => {
+                let mut member = members.remove(at);
+                println!("   {} leaves", member.name);
+                member.leave();
+                gone.push(member);
+            }
+            6 if running.len() > 1 && members[at].kind == Kind::Ours => {
+                let mut member = members.remove(at);
+                println!("   {} is killed", member.name);
+                member.kill();
+                gone.push(member);
+            }
+            7 if running.len() > 1 => {
+                println!("   {} stands still", members[at].name);
+                members[at].stop();
+            }
+            8 => {
+                let Some(coordinator) = coordinator(&bench.client, &group).await else { continue };
+                println!("   broker {coordinator}, the coordinator, is killed");
+                bench.cluster.kill(coordinator);
+                sleep(OUTAGE).await;
+                bench.cluster.start(coordinator);
+                outages += 1;
+            }
+            _ => {}
+        }
+    }
+    bench.cluster.mend();
+    members.iter_mut().for_each(Member::go_on);
+    members.push(Member::start(Kind::Ours, number, &place));
+    load.stop(RESOLVED).await;
+    let log = bench.read_log();
+    let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
+    for found in &log {
+        let end = ends.entry(found.partition).or_default();
+        *end = (*end).max(found.offset + 1);
+    }
+    let settled = await_committed(&bench.client, &group, &ends).await;
+    watching.abort();
+    for mut member in members {
+        member.leave();
+        gone.push(member);
+    }
+    let offsets = log.iter().map(|found| (found.partition, found.offset)).collect();
+    let verdict = Verdict::of(&gone, &offsets, &commits.lock().unwrap());
+    println!("   {} members, {outages} coordinators killed; {verdict}", gone.len());
+    assert!(verdict.is_good(), "{verdict:#?}");
+    assert!(settled, "the group has not read everything in {SETTLED:?}");
+}
+
+fn seed() -> u64 {
+    let seed =
+        std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("   SEED={seed}");
+    seed
+}
+
+/// Notes what the group commits.
+async fn watch(client: Client, group: String, commits: Commits) {
+    loop {
+        if let Ok(told) = client.admin().list_group_offsets(&group).await {
+            let mut commits = commits.lock().unwrap();
+            let known = told.into_iter().filter_map(|(of, offset)| Some((of, offset.ok()?.offset)));
+            commits.extend(known);
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn coordinator(client: &Client, group: &str) -> Option<i32> {
+    let told = client.admin().describe_groups([group]).await;
+    Some(told.get(group)?.as_ref().ok()?.coordinator.as_ref()?.id)
+}
+
+/// Waits until the group has committed everything.
+async fn await_committed(client: &Client, group: &str, ends: &BTreeMap<i32, i64>) -> bool {
+    let deadline = Instant::now() + SETTLED;
+    while Instant::now() < deadline {
+        if let Ok(told) = client.admin().list_group_offsets(group).await {
+            let of = |partition: &i32| {
+                told.iter()
+                    .find(|(of, _)| of.partition == *partition)
+                    .and_then(|(_, told)| Some(told.as_ref().ok()?.offset))
+            };
+            if ends.iter().all(|(partition, end)| of(partition) == Some(*end)) {
+                return true;
+            }
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    false
+}
