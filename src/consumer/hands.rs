@@ -49,6 +49,12 @@ impl Place {
         self.0.next.store(next, Ordering::Relaxed);
     }
 
+    /// Everything before this offset is done, or everything that was handed out.
+    pub(super) fn is_done(&self, before: Option<i64>) {
+        let next = self.0.next.load(Ordering::Relaxed);
+        self.0.done.store(before.map_or(next, |before| before.min(next)), Ordering::Relaxed);
+    }
+
     /// The batch is over; the cursor knows.
     pub(super) fn end(&self) {
         self.0.next.store(-1, Ordering::Relaxed);

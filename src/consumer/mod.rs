@@ -15,6 +15,7 @@ mod hands;
 mod listener;
 mod metrics;
 mod offsets;
+mod parallel;
 mod report;
 mod shared;
 mod stream;
@@ -33,6 +34,7 @@ pub use deserialize::{DeserializationError, Deserialized, Deserializer, Raw, Typ
 pub use group::{Commit, GroupMetadata};
 pub use listener::{Rebalance, RebalanceKind};
 pub use metrics::{ConsumerMetrics, PartitionMetrics};
+pub use parallel::{Parallel, ProcessError};
 pub use report::{PartitionReport, WhyNotFetched};
 pub use stream::{PartitionStream, PartitionStreams, RecordStream};
 

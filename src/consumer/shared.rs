@@ -87,6 +87,8 @@ struct Stream {
     waker: Option<Waker>,
     place: Place,
     pulse: Pulse,
+    /// What is done of it is said by its reader.
+    by_hand: bool,
 }
 
 impl Shared {
@@ -337,6 +339,40 @@ impl Shared {
         })
     }
 
+    /// From now on the reader of a stream says what is done.
+    pub(super) fn set_by_hand(&self, partition: &TopicPartition, id: u64) {
+        self.with(|state| {
+            let stream = state.streams.get_mut(partition).filter(|stream| stream.id == id);
+            stream.into_iter().for_each(|stream| stream.by_hand = true);
+        });
+    }
+
+    /// The reader of a stream says what is done: everything before a record, or all. Between two batches the cursor knows what
+    /// that is.
+    pub(super) fn is_done(
+        &self,
+        partition: &TopicPartition,
+        id: u64,
+        first_open: Option<i64>,
+        is_between: bool,
+    ) {
+        self.with(|state| {
+            let Some(stream) = state.streams.get_mut(partition).filter(|stream| stream.id == id) else {
+                return;
+            };
+            if stream.place.done().is_none() {
+                return;
+            }
+            stream.place.is_done(first_open);
+            if first_open.is_none() && is_between {
+                stream.place.end();
+            }
+        });
+        if first_open.is_none() {
+            self.stir.notify_waiters();
+        }
+    }
+
     pub(super) fn remove_stream(&self, partition: &TopicPartition, id: u64) {
         self.redirect(|state| {
             if state.streams.get(partition).is_some_and(|stream| stream.id == id)
@@ -345,7 +381,12 @@ impl Shared {
                 if stream.place.is_in_hand()
                     && let Some(done) = stream.place.done()
                 {
-                    state.hands.leave(partition, done);
+                    if stream.by_hand {
+                        // In no order: what was done behind this comes again.
+                        let _ = state.cursors.seek(partition, Start::Offset(done));
+                    } else {
+                        state.hands.leave(partition, done);
+                    }
                 }
                 state.cursors.join(partition);
             }
@@ -373,6 +414,10 @@ impl Shared {
                     state.recorder.handed_out(&next);
                     Poll::Ready(next.map(|taken| {
                         // None of its records was handed out yet.
+                        if stream.by_hand && stream.place.done().is_some() {
+                            stream.place.hand_out(taken.from);
+                            return Some((taken, stream.place.clone()));
+                        }
                         let done = state.hands.left(partition).unwrap_or(taken.from);
                         stream.place = Place::of_batch(done, taken.from);
                         state.hands.moved(partition);
@@ -425,7 +470,10 @@ impl State {
         let id = self.next_stream;
         self.next_stream = id.wrapping_add(1);
         let pulse = Pulse::new(task::now());
-        self.streams.insert(partition.clone(), Stream { id, waker: None, place: Place::unknown(), pulse });
+        self.streams.insert(
+            partition.clone(),
+            Stream { id, waker: None, place: Place::unknown(), pulse, by_hand: false },
+        );
         Ok(id)
     }
 

@@ -54,6 +54,8 @@ struct Reading {
     open: Option<Open>,
     /// [`Shared::moves`] when `open` was looked at last.
     moves: u64,
+    /// What is done is said by whoever reads, rather than by his coming back.
+    by_hand: bool,
 }
 
 /// A batch that is being handed out.
@@ -75,7 +77,7 @@ impl Open {
 
 impl Reading {
     fn new(shared: &Shared) -> Reading {
-        Reading { open: None, moves: shared.moves() }
+        Reading { open: None, moves: shared.moves(), by_hand: false }
     }
 
     fn begin(&mut self, taken: FetchedBatch, place: Place) {
@@ -86,7 +88,9 @@ impl Reading {
     #[inline]
     fn next(&mut self, shared: &Shared) -> Option<ConsumerRecord> {
         let open = self.open.as_mut()?;
-        open.place.came_back();
+        if !self.by_hand {
+            open.place.came_back();
+        }
         let moves = shared.moves();
         if moves != self.moves {
             self.moves = moves;
@@ -99,7 +103,9 @@ impl Reading {
         let open = self.open.as_mut()?;
         let record = open.next();
         if record.is_none() {
-            open.place.end();
+            if !self.by_hand || !open.place.is_in_hand() {
+                open.place.end();
+            }
             self.open = None;
         }
         record
@@ -108,7 +114,9 @@ impl Reading {
     /// Gives back what was not handed out; nothing is in hand.
     fn put_back(&mut self, shared: &Shared) {
         if let Some(open) = self.open.take() {
-            open.place.end();
+            if !self.by_hand {
+                open.place.end();
+            }
             shared.put_back(open.taken);
         }
     }
@@ -209,6 +217,19 @@ impl PartitionStream {
     /// As [`Consumer::commit`].
     pub fn commit(&self) -> Commit {
         self.shared.commit_positions(Some(std::slice::from_ref(&self.partition)))
+    }
+
+    /// The same stream, whose reader says what is done: to ask for another record says nothing.
+    pub(super) fn by_hand(mut self) -> PartitionStream {
+        self.reading.by_hand = true;
+        self.shared.set_by_hand(&self.partition, self.id);
+        self
+    }
+
+    /// Everything before this record, or everything that was handed out, is done; of a stream that is read by hand.
+    pub(super) fn is_done(&self, first_open: Option<i64>) {
+        let is_between = self.reading.open.is_none();
+        self.shared.is_done(&self.partition, self.id, first_open, is_between);
     }
 
     /// The same records with their values read by `deserializer`.
