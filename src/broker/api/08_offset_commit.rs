@@ -8,7 +8,7 @@ use crate::messages::{
     ErrorCode, OffsetCommitPartition, OffsetCommitPartitionResponse, OffsetCommitRequest,
     OffsetCommitResponse, OffsetCommitTopic, OffsetCommitTopicResponse,
 };
-use crate::wire::Text;
+use crate::wire::{Text, Uuid};
 
 pub(super) fn handle(
     state: &mut State,
@@ -51,6 +51,7 @@ fn may_commit(
     let OffsetCommitRequest { group_id, member_id, group_instance_id, .. } = request;
     let generation = request.generation_id_or_member_epoch.0;
     state.enter_group(group_id, context)?;
+    let partitions = known_partitions(state, context, request);
     let State { groups, rng, .. } = state;
     if groups.get(group_id).is_none() {
         if generation >= 0 {
@@ -65,7 +66,7 @@ fn may_commit(
         }
         Members::Consumer(members) if generation < 0 && members.is_empty() => Ok(()),
         Members::Consumer(members) => {
-            let checked = members.check_epoch(member_id, generation);
+            let checked = members.may_commit(member_id, generation, &partitions);
             // Older versions do not know what STALE_MEMBER_EPOCH means.
             if context.version < 9 && checked != Err(ErrorCode::UNKNOWN_MEMBER_ID) {
                 return Err(ErrorCode::UNSUPPORTED_VERSION);
@@ -74,6 +75,18 @@ fn may_commit(
         }
     });
     checked.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID))
+}
+
+/// The partitions of the request that there are.
+fn known_partitions(state: &State, context: Context<'_>, request: &OffsetCommitRequest) -> Vec<(Uuid, i32)> {
+    let of_topic = |topic: &OffsetCommitTopic| {
+        let name = state.resolve(context.version >= 10, &topic.topic_id, &topic.name).ok()?;
+        let known = state.topics.get(name.as_bytes())?;
+        let indexes = topic.partitions.iter().map(|wanted| wanted.partition_index);
+        let there = indexes.filter(|index| known.partition(*index).is_some());
+        Some(there.map(|index| (known.id, index)).collect::<Vec<_>>())
+    };
+    request.topics.iter().filter_map(of_topic).flatten().collect()
 }
 
 fn commit(

@@ -457,6 +457,51 @@ pub fn offsets_are_of_members_of_this_epoch(target: &Target) {
     assert_eq!(fetch(&mut peer, None, -1), (ErrorCode::NONE, Some(7)));
 }
 
+/// A commit may be on its way while a heartbeat tells the member a new epoch (KIP-1251).
+pub fn an_older_epoch_will_do_for_what_the_member_had_in_it(target: &Target) {
+    let (mut peer, group, topic) = (target.connect(), group(target), target.topic_with(4, &[]));
+    let [mut a, mut b] = ["a", "b"].map(|id| Member::new(&group, id, &topic));
+    let commit = |peer: &mut Peer, version, member: &Member, epoch, partitions: &[i32]| {
+        let partition = |index: &i32| OffsetCommitPartition {
+            partition_index: *index,
+            committed_offset: 7,
+            ..Default::default()
+        };
+        let partitions = partitions.iter().map(partition).collect();
+        let topic = OffsetCommitTopic { name: topic.name.clone(), topic_id: topic.id, partitions };
+        let request = OffsetCommitRequest {
+            group_id: group.clone(),
+            member_id: member.id.clone(),
+            generation_id_or_member_epoch: GenerationId(epoch),
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let told = peer.ask(version, request).topics[0].partitions.clone();
+        told.iter().map(|partition| partition.error_code).collect::<Vec<_>>()
+    };
+    const NONE: ErrorCode = ErrorCode::NONE;
+    const STALE: ErrorCode = ErrorCode::STALE_MEMBER_EPOCH;
+    a.join(&mut peer);
+    b.join(&mut peer);
+    let kept = a.beat(&mut peer).expect("it has to give two back");
+    let lost: Vec<i32> = (0..4).filter(|index| !kept.contains(index)).collect();
+    for version in 9..=10 {
+        assert_eq!(commit(&mut peer, version, &a, FIRST, &[lost[0], kept[0]]), [NONE, NONE]);
+        assert_eq!(commit(&mut peer, version, &a, FIRST - 1, &[lost[0]]), [STALE]);
+    }
+    a.tell(&mut peer);
+    b.beat(&mut peer).expect("what the other gave back");
+    assert_eq!((a.epoch, b.epoch), (FIRST + 1, FIRST + 1));
+    for version in 9..=10 {
+        assert_eq!(commit(&mut peer, version, &a, FIRST, &kept), [NONE, NONE], "{version}");
+        assert_eq!(commit(&mut peer, version, &a, FIRST - 1, &kept), [STALE, STALE]);
+        assert_eq!(commit(&mut peer, version, &a, FIRST, &lost), [STALE, STALE]);
+        assert_eq!(commit(&mut peer, version, &a, FIRST, &[kept[0], lost[0]]), [STALE, STALE], "as a whole");
+        assert_eq!(commit(&mut peer, version, &b, FIRST, &lost), [STALE, STALE], "it had others then");
+        assert_eq!(commit(&mut peer, version, &a, FIRST + 2, &kept), [STALE, STALE]);
+    }
+}
+
 pub fn who_does_not_give_back_is_out(target: &Target) {
     let (mut peer, group, topic) = (target.connect(), group(target), target.topic_with(2, &[]));
     let [mut a, mut b] = ["a", "b"].map(|id| Member::new(&group, id, &topic));

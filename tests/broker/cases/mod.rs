@@ -295,6 +295,7 @@ cases! {
         a_group_is_described_and_listed,
         each_protocol_has_its_own_groups,
         offsets_are_of_members_of_this_epoch,
+        an_older_epoch_will_do_for_what_the_member_had_in_it,
         who_does_not_give_back_is_out;
     offsets:
         offsets_come_back_in_every_version,

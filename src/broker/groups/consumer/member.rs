@@ -52,6 +52,8 @@ pub(in crate::broker) struct Member {
     pub(in crate::broker) assigned: Partitions,
     /// What it has to give back.
     revoking: Partitions,
+    /// For each partition of both the epoch in which it was assigned.
+    assigned_in: BTreeMap<(Uuid, i32), i32>,
     /// What it is to have.
     pub(in crate::broker) target: Partitions,
     rebalance_timeout: Duration,
@@ -76,6 +78,7 @@ impl Member {
             progress: Progress::Stable,
             assigned: Partitions::new(),
             revoking: Partitions::new(),
+            assigned_in: BTreeMap::new(),
             target: Partitions::new(),
             rebalance_timeout: DEFAULT_REBALANCE_TIMEOUT,
             revoke_until: None,
@@ -132,6 +135,13 @@ impl Member {
         Err(refuse(ErrorCode::FENCED_MEMBER_EPOCH, text))
     }
 
+    /// Whether it may commit for partitions in an epoch that it says. A commit may be on its way while a heartbeat tells it the
+    /// next one: an older epoch will do for what it had then (KIP-1251).
+    pub(super) fn may_commit(&self, said: i32, partitions: &[(Uuid, i32)]) -> bool {
+        let had = |partition| self.assigned_in.get(partition).is_some_and(|assigned_in| *assigned_in <= said);
+        said == self.epoch || (said < self.epoch && partitions.iter().all(had))
+    }
+
     pub(super) fn is_reconciled_to(&self, epoch: i32) -> bool {
         self.progress == Progress::Stable && self.epoch == epoch
     }
@@ -181,11 +191,15 @@ impl Member {
         }
         self.revoking.clear();
         self.revoke_until = None;
+        self.assigned_in.retain(|(topic, partition), _| has(&self.assigned, topic, *partition));
         let mut has_to_wait = false;
         for (topic, partitions) in &target {
             let free = partitions.iter().filter(|partition| !taken.contains(&(*topic, **partition)));
             let own: BTreeSet<i32> = free.copied().collect();
             has_to_wait |= own.len() < partitions.len();
+            for partition in &own {
+                self.assigned_in.entry((*topic, *partition)).or_insert(epoch);
+            }
             if !own.is_empty() {
                 self.assigned.insert(*topic, own);
             }
@@ -199,6 +213,7 @@ impl Member {
     /// A static member goes, and will come back: what it has waits for it.
     pub(super) fn step_out(&mut self) {
         (self.previous_epoch, self.epoch) = (self.epoch, MemberEpoch::LEAVE_STATIC.0);
+        self.assigned_in.values_mut().for_each(|assigned_in| *assigned_in = 0);
         self.revoking.clear();
         self.revoke_until = None;
         self.progress = Progress::Stable;

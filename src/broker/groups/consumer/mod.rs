@@ -195,7 +195,21 @@ impl ConsumerGroup {
         Ok(Heard { member_id: id.clone(), epoch: beat.epoch, assignment: None })
     }
 
-    /// Checks who commits or fetches offsets.
+    /// Checks who commits offsets of partitions, all of which must be its own.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH.
+    pub(in crate::broker) fn may_commit(
+        &self,
+        id: &Text,
+        epoch: i32,
+        partitions: &[(Uuid, i32)],
+    ) -> Result<(), ErrorCode> {
+        let member = self.members.get(id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
+        if member.may_commit(epoch, partitions) { Ok(()) } else { Err(ErrorCode::STALE_MEMBER_EPOCH) }
+    }
+
+    /// Checks who fetches offsets.
     ///
     /// # Errors
     /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH.
