@@ -163,18 +163,12 @@ impl Member {
         now: Instant,
     ) {
         match self.progress {
-            Progress::Stable if self.epoch == epoch => return,
-            Progress::Unrevoked if owns_any(owned, &self.revoking) => {
-                if has_resubscribed {
-                    // What it does not want any more is given back with the rest.
-                    let wanted: BTreeSet<Uuid> =
-                        self.assigned.keys().filter(|id| self.wants(topics, id)).copied().collect();
-                    let unwanted = split_off(&mut self.assigned, |topic, _| !wanted.contains(topic));
-                    add(&mut self.revoking, unwanted);
-                }
-                return;
-            }
-            _ => {}
+            Progress::Stable if self.epoch != epoch => {}
+            Progress::Unrevoked if !owns_any(owned, &self.revoking) => {}
+            Progress::Unreleased => {}
+            // There is nothing to go to, or not yet. But what it does not want any more it gives back, with the rest.
+            _ if has_resubscribed => return self.give_back_unwanted(topics, owned, now),
+            _ => return,
         }
         let target: Partitions = self
             .target
@@ -207,6 +201,19 @@ impl Member {
         self.progress = if has_to_wait { Progress::Unreleased } else { Progress::Stable };
         if self.epoch != epoch {
             (self.previous_epoch, self.epoch) = (self.epoch, epoch);
+        }
+    }
+
+    fn give_back_unwanted(&mut self, topics: &Topics, owned: Option<&Partitions>, now: Instant) {
+        let wanted: BTreeSet<Uuid> =
+            self.assigned.keys().filter(|id| self.wants(topics, id)).copied().collect();
+        add(&mut self.revoking, split_off(&mut self.assigned, |topic, _| !wanted.contains(topic)));
+        if owns_any(owned, &self.revoking) {
+            self.progress = Progress::Unrevoked;
+            let until = crate::task::after(now, self.rebalance_timeout);
+            self.revoke_until.get_or_insert(until);
+        } else {
+            self.revoking.clear();
         }
     }
 
@@ -247,7 +254,7 @@ fn has(partitions: &Partitions, topic: &Uuid, partition: i32) -> bool {
 
 /// Who does not say what it owns may own anything.
 fn owns_any(owned: Option<&Partitions>, of: &Partitions) -> bool {
-    let Some(owned) = owned else { return true };
+    let Some(owned) = owned else { return !of.is_empty() };
     owned.iter().any(|(topic, partitions)| partitions.iter().any(|partition| has(of, topic, *partition)))
 }
 

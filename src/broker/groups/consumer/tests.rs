@@ -152,6 +152,24 @@ fn an_assignment_stands_for_its_interval() {
 }
 
 #[test]
+fn a_topic_that_a_member_wants_no_more_is_taken_back_at_once() {
+    let mut bench = Bench::new(&[("t", 1), ("u", 1)]);
+    bench.settings.consumer_assignment_interval = Duration::from_secs(3);
+    let both: Partitions = [of("t", [0]), of("u", [0])].into_iter().flatten().collect();
+    assert_eq!(bench.join("a", &["t", "u"]).assignment, Some(both.clone()));
+    let joining_at = |epoch, topics: &[&str]| Beat { epoch: MemberEpoch(epoch), ..joining("a", topics) };
+    let full = |owned: &Partitions| Beat { owned: Some(owned.clone()), ..joining_at(2, &["t"]) };
+    // There is nothing to be given back when it wants more.
+    bench.say(Beat { owned: None, ..joining_at(2, &["t", "u", "v"]) }).unwrap();
+    assert!(bench.group.members.values().all(|member| member.is_reconciled_to(2)));
+    let told = bench.at(1).say(full(&both)).unwrap();
+    assert_eq!((told.epoch.0, told.assignment), (2, Some(of("t", [0]))), "though the assignment stands");
+    assert_eq!(bench.group.members.values().next().unwrap().holds().count(), 2, "it has not given it back");
+    bench.say(full(&of("t", [0]))).unwrap();
+    assert_eq!(bench.group.members.values().next().unwrap().holds().count(), 1);
+}
+
+#[test]
 fn another_coordinator_gives_everybody_as_long_as_before() {
     let mut bench = Bench::new(&[("t", 2)]);
     bench.join("a", &["t"]);
@@ -259,14 +277,15 @@ impl Client {
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
-/// Members come, go, die, are slow, and miss answers: no partition ever has two owners, and in the end each has one.
+/// Members come, go, die, are slow, miss answers, and change their minds; coordinators change: no partition ever has two owners, and in the end each has one.
 #[test]
 fn no_partition_ever_has_two_owners() {
     for seed in 0..300 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let topics: Vec<(&str, usize)> = vec![("t", rng.usize(1..8)), ("u", rng.usize(1..8))];
         let mut bench = Bench::new(&topics);
-        let wanted: Vec<&[&str]> =
+        bench.settings.consumer_assignment_interval = Duration::from_secs(rng.u64(0..4));
+        let mut wanted: Vec<&[&str]> =
             NAMES.iter().map(|_| if rng.bool() { &["t"][..] } else { &["t", "u"][..] }).collect();
         let mut clients: BTreeMap<usize, Client> = BTreeMap::new();
         let mut seconds = 0;
@@ -283,8 +302,18 @@ fn no_partition_ever_has_two_owners() {
                     let _ = bench.say(beat);
                     clients.remove(&who);
                 }
-                2..9 => client.act(),
-                at => client.beat(NAMES[who], &mut bench, wanted[who], at == 9),
+                // It subscribes to something else, which a full heartbeat tells.
+                2 => {
+                    wanted[who] = [&["t"][..], &["u"], &["t", "u"], &[]][rng.usize(..4)];
+                    (client.in_doubt, client.told) = (client.epoch > 0, None);
+                }
+                3 if seed % 3 == 0 => {
+                    let Bench { group, settings, now, answers, rng, .. } = &mut bench;
+                    group.relocate(&mut Turn { now: *now, settings, answers, rng });
+                }
+                3 => {}
+                4..10 => client.act(),
+                at => client.beat(NAMES[who], &mut bench, wanted[who], at == 10),
             }
             assert_one_owner(&bench, &clients, seed);
         }
