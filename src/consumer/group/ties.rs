@@ -181,7 +181,8 @@ impl Ties {
     /// Whether nothing is to be handed out before the coordinator was heard of: after a standstill of the process the
     /// partitions may have been given to others long ago.
     pub(in crate::consumer) fn holds(&mut self, now: Instant) -> bool {
-        let Some(lease) = self.lease else { return false };
+        // Who was cast out has still to drop what it had.
+        let Some(lease) = self.lease else { return self.standing == Standing::Outside };
         if now <= lease {
             self.hold = Hold::Free;
             return false;
@@ -193,7 +194,8 @@ impl Ties {
     }
 
     pub(in crate::consumer) fn is_holding(&self) -> bool {
-        matches!(self.hold, Hold::Until(_))
+        let is_cast_out = self.lease.is_none() && self.standing == Standing::Outside;
+        is_cast_out || matches!(self.hold, Hold::Until(_))
     }
 
     /// Until when records are held back.
@@ -302,5 +304,42 @@ impl State {
         if let Some(ties) = &mut self.ties {
             ties.commits.forget(partitions, ties.stale_code);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn member(lease: Instant) -> Ties {
+        let mut ties = Ties::new("billing".into(), ErrorCode::ILLEGAL_GENERATION, true, Backoff::RETRY);
+        (ties.standing, ties.lease) = (Standing::Member, Some(lease));
+        ties
+    }
+
+    #[test]
+    fn nothing_is_handed_out_after_the_lease_until_it_is_renewed_or_that_takes_too_long() {
+        let now = task::now();
+        let mut ties = member(now + SECOND);
+        assert!(!ties.holds(now));
+        assert!(ties.holds(now + 2 * SECOND) && ties.is_holding());
+        ties.lease = Some(now + 10 * SECOND);
+        assert!(ties.release(now + 3 * SECOND) && !ties.holds(now + 3 * SECOND));
+        assert!(ties.holds(now + 11 * SECOND));
+        assert!(!ties.release(now + 12 * SECOND), "the coordinator has time to answer");
+        assert!(ties.release(now + 16 * SECOND), "and not for ever");
+        assert!(!ties.holds(now + 17 * SECOND));
+    }
+
+    #[test]
+    fn who_was_cast_out_is_handed_nothing_of_what_it_has_still_to_drop() {
+        let now = task::now();
+        let mut ties = member(now + SECOND);
+        (ties.standing, ties.lease) = (Standing::Outside, None);
+        assert!(ties.holds(now) && ties.is_holding());
+        (ties.standing, ties.lease) = (Standing::Alone, None);
+        assert!(!ties.holds(now), "who assigns for itself has no lease");
     }
 }

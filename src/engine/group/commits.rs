@@ -51,6 +51,8 @@ struct Order<T> {
 struct Flight<T> {
     orders: Vec<Order<T>>,
     identity: Identity,
+    /// What was given away since it was sent: no longer said, should it not have been taken.
+    gone: Vec<(TopicPartition, ErrorCode)>,
 }
 
 impl<T> Commits<T> {
@@ -89,11 +91,11 @@ impl<T> Commits<T> {
         orders.iter().for_each(|order| offsets.extend(&order.offsets));
         let request = request(&self.group, identity, offsets);
         let deadline = orders.iter().map(|order| order.deadline).max()?;
-        self.flight = Some(Flight { orders, identity: identity.clone() });
+        self.flight = Some(Flight { orders, identity: identity.clone(), gone: Vec::new() });
         Some((request, deadline))
     }
 
-    /// Says what came of the request; whether the coordinator is another one, or out of reach.
+    /// Says what came of the request.
     pub fn digest(
         &mut self,
         answer: Result<OffsetCommitResponse, Error>,
@@ -104,7 +106,8 @@ impl<T> Commits<T> {
         match answer {
             Ok(answer) => self.answered(&mut flight, &answer),
             Err(error) if error.is_retriable() || error.kind() == ErrorKind::Timeout => {
-                flight.orders.iter_mut().for_each(|order| order.fault = Some(error.clone()));
+                let orders = flight.orders.iter_mut().filter(|order| !order.is_refused);
+                orders.for_each(|order| order.fault = Some(error.clone()));
             }
             Err(error) => {
                 for order in &mut flight.orders {
@@ -112,6 +115,9 @@ impl<T> Commits<T> {
                     order.offsets.clear();
                 }
             }
+        }
+        for (partition, stale) in std::mem::take(&mut flight.gone) {
+            flight.orders.iter_mut().for_each(|order| order.forget(&partition, stale, &self.group));
         }
         let is_over = flight.orders.iter().all(|order| order.offsets.is_empty());
         self.failures = if is_over { 0 } else { self.failures.saturating_add(1) };
@@ -158,19 +164,11 @@ impl<T> Commits<T> {
 
     /// These partitions were given back or taken away: what was ordered for them is not said any more.
     pub fn forget(&mut self, partitions: &[TopicPartition], stale: ErrorCode) {
-        let flying = self.flight.iter_mut().flat_map(|flight| &mut flight.orders);
-        for order in self.waiting.iter_mut().chain(flying) {
-            for partition in partitions {
-                if order.offsets.remove(partition).is_some() && !order.is_refused {
-                    order.is_refused = true;
-                    let last =
-                        order.fault.take().and_then(|fault| fault.code()).filter(|code| is_stale(*code));
-                    let error = Error::broker_code(last.unwrap_or(stale), attempt(&self.group));
-                    order.fault = Some(
-                        error.topic(partition.topic.as_str()).partition(partition.partition).hint(GIVEN_AWAY),
-                    );
-                }
-            }
+        for partition in partitions {
+            self.waiting.iter_mut().for_each(|order| order.forget(partition, stale, &self.group));
+        }
+        if let Some(flight) = &mut self.flight {
+            flight.gone.extend(partitions.iter().map(|partition| (partition.clone(), stale)));
         }
         self.settle();
     }
@@ -227,6 +225,20 @@ impl<T> Commits<T> {
         for order in self.waiting.extract_if(.., settled) {
             self.over.push((order.token, order.fault.map_or(Ok(()), Err)));
         }
+    }
+}
+
+impl<T> Order<T> {
+    /// A partition was given away before this was said of it, or before it was taken.
+    fn forget(&mut self, partition: &TopicPartition, stale: ErrorCode, group: &Text) {
+        if self.offsets.remove(partition).is_none() || self.is_refused {
+            return;
+        }
+        self.is_refused = true;
+        let last = self.fault.take().and_then(|fault| fault.code()).filter(|code| is_stale(*code));
+        let error = Error::broker_code(last.unwrap_or(stale), attempt(group));
+        self.fault =
+            Some(error.topic(partition.topic.as_str()).partition(partition.partition).hint(GIVEN_AWAY));
     }
 }
 

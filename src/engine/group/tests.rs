@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test begins at some time, whichever it is")]
 
 mod classic;
+mod commits;
 mod modern;
 mod storms;
 mod together;
