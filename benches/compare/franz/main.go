@@ -7,6 +7,7 @@
 //	franz consume ADDRESS TOPIC PARTITIONS RECORDS
 //	franz deliver ADDRESS TOPIC PARTITIONS RECORDS
 //	franz idle ADDRESS TOPIC PARTITIONS SECONDS
+//	franz rebalance ADDRESS TOPIC PARTITIONS MEMBERS
 //
 // COMPARE_PAYLOAD names the file of values that `compare payload` writes (for those that produce, but for `first`).
 package main
@@ -60,6 +61,8 @@ func main() {
 		deliver(address, words[2], number(words[3]), number(words[4]))
 	case "idle":
 		idle(address, words[2], number(words[3]), time.Duration(number(words[4]))*time.Second)
+	case "rebalance":
+		rebalance(address, words[2], number(words[3]), number(words[4]))
 	default:
 		fail(fmt.Errorf("no job %q", mode))
 	}

@@ -12,6 +12,7 @@
 //! compare consume CLIENT ADDRESS TOPIC PARTITIONS RECORDS  CPU time for each record that is read
 //! compare deliver CLIENT ADDRESS TOPIC PARTITIONS RECORDS  how long records of a source's feed take
 //! compare idle CLIENT ADDRESS TOPIC PARTITIONS SECONDS     what it takes to wait
+//! compare rebalance ADDRESS TOPIC PARTITIONS MEMBERS       how long a group of ours takes to settle; as `franz rebalance`
 //! compare claims CLIENT ADDRESS TOPIC KEYS RATE    every claim of a client, until the input ends; for fault runs
 //! compare payload BYTES FILE                       writes the values that all clients send
 //! ```
@@ -32,6 +33,7 @@ mod pace;
 mod payload;
 mod readers;
 mod reading;
+mod rebalance;
 mod run;
 mod sink;
 mod source;
@@ -53,6 +55,9 @@ fn main() {
                 _ => Reading::Idle(number(much)),
             };
             readers::dispatch(client, address, topic, number(partitions), reading);
+        }
+        ["rebalance", address, topic, partitions, members] => {
+            rebalance::main(address, topic, number(partitions), number(members));
         }
         ["produce", client, address, records, bytes] => {
             clients::dispatch(

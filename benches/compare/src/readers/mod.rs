@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 pub fn dispatch(client: &str, address: &str, topic: &str, partitions: i32, reading: Reading) {
     match client {
         "ottla" => perform::<OnTokio<ours::Ottla>>(client, address, topic, partitions, reading),
+        "ottla-group" => perform::<OnTokio<ours::OttlaInGroup>>(client, address, topic, partitions, reading),
         #[cfg(feature = "rdkafka")]
         "librdkafka" => perform::<librdkafka::Librdkafka>(client, address, topic, partitions, reading),
         #[cfg(feature = "krafka")]
