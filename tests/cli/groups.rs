@@ -268,6 +268,21 @@ fn a_wrong_option_is_a_usage_error() {
     }
 }
 
+/// Kafka takes offsets of a group without a name: a variable that is not set must not be one.
+#[test]
+fn a_group_without_a_name_is_a_usage_error() {
+    let tool = Tool::new();
+    let topic = filled(&tool);
+    for arguments in [
+        "groups describe".to_owned(),
+        "groups delete".to_owned(),
+        format!("groups reset-offsets --topic {topic} --to-earliest --execute"),
+    ] {
+        let run = process::run(tool.command(&arguments).arg(""), b"", CLIENT_LIMIT);
+        assert_eq!((run.code, run.text().as_str()), (Some(2), ""), "{arguments}: {}", run.stderr);
+    }
+}
+
 /// What Kafka's tool prints of a group, without what it says besides the table.
 fn by_kafka(kafka: &RealKafka, bootstrap: &str, group: &str) -> Vec<String> {
     let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";

@@ -4,6 +4,7 @@ use super::logs::Logs;
 use super::{none_of, of_group, table};
 use crate::failure::{Failure, Outcome};
 use crate::{connection, output};
+use clap::builder::NonEmptyStringValueParser;
 use ottla::admin::{GroupDescription, GroupListing, GroupMember, GroupType, ListGroups};
 use ottla::{Admin, OffsetAndMetadata, TopicPartition};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    #[arg(required_unless_present = "all_groups")]
+    #[arg(required_unless_present = "all_groups", value_parser = NonEmptyStringValueParser::new())]
     groups: Vec<String>,
     /// All groups that there are
     #[arg(long, conflicts_with = "groups")]

@@ -9,6 +9,7 @@ mod time;
 
 use crate::failure::{Failure, Outcome};
 use crate::{connection, output};
+use clap::builder::NonEmptyStringValueParser;
 use ottla::Admin;
 use ottla::admin::{GroupListing, GroupState, GroupType, ListGroups};
 use serde_json::json;
@@ -32,7 +33,7 @@ enum Command {
     ResetOffsets(reset::Options),
     /// Delete groups without members, and all that they have committed
     Delete {
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
         groups: Vec<String>,
     },
 }

@@ -5,6 +5,7 @@ use super::target::{self, Extent, Target};
 use super::{none_of, table};
 use crate::failure::{Failure, Outcome};
 use crate::{connection, output};
+use clap::builder::NonEmptyStringValueParser;
 use ottla::admin::{GroupDescription, GroupState};
 use ottla::error::ErrorCode;
 use ottla::{Admin, OffsetAndMetadata, TopicPartition};
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// The group
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     group: String,
     #[command(flatten)]
     scope: Scope,
@@ -106,8 +108,9 @@ pub(super) async fn run(connection: &connection::Options, options: Options) -> O
     let mut done = Vec::new();
     for step in steps {
         match outcomes.remove(&step.partition) {
-            Some(Err(error)) => failed.push(error),
-            _ => done.push(step),
+            Some(Ok(())) => done.push(step),
+            Some(Err(error)) => failed.push(error.to_string()),
+            None => failed.push(format!("{}: nobody tells whether it was set", step.partition)),
         }
     }
     show(&options, &done)?;

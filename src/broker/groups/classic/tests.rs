@@ -423,7 +423,7 @@ fn no_more_ids_are_lent_than_a_group_may_have_members() {
 /// Members may name any number of assignors, and everybody waits until the one is found that they share.
 #[test]
 fn many_assignors_are_no_reason_to_take_long() {
-    const MANY: usize = 100_000;
+    const MANY: usize = 200_000;
     let named = |prefix: &str, last: &str| Join {
         protocols: (0..MANY)
             .map(|at| format!("{prefix}{at}"))
@@ -439,7 +439,7 @@ fn many_assignors_are_no_reason_to_take_long() {
     let again = bench.join_as(Join { member_id: first.member_id, ..named("a", "range") });
     assert_eq!(bench.joined(again).unwrap().protocol, Some("range".into()));
     assert!(bench.joined(second).is_some());
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 #[test]
