@@ -155,7 +155,7 @@ pub struct Effects {
 pub struct Identity {
     /// The member id; empty for who is no member.
     pub member: Text,
-    /// The generation, or the member's epoch; -1 for who is no member.
+    /// The generation, or the member's epoch; 0 or less for who is no member.
     pub generation: i32,
     /// `group.instance.id`.
     pub instance: Option<Text>,

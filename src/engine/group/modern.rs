@@ -57,6 +57,8 @@ pub struct Modern {
     /// The target, or what is known of it, has been reached, which the coordinator is to hear of.
     acknowledge: bool,
     said: Said,
+    /// It has named what it owns, and no answer has come since: what it did not name may be others' by now.
+    is_in_doubt: bool,
     flight: Option<Flight>,
     /// When the next heartbeat is due.
     due: Option<Instant>,
@@ -107,6 +109,7 @@ impl Modern {
             lost: false,
             acknowledge: false,
             said: Said::default(),
+            is_in_doubt: false,
             flight: None,
             due: None,
             heard: None,
@@ -153,6 +156,9 @@ impl Modern {
             return Step::Revoke(surplus);
         }
         let new = self.holdings.missing(named);
+        if self.is_in_doubt && !new.is_empty() {
+            return Step::Wait(self.wake(now, None));
+        }
         target.is_reached = unknown.is_empty();
         if !std::mem::replace(&mut target.is_told, true) || !new.is_empty() {
             let step = Step::Assign(new.keys().cloned().collect());
@@ -237,6 +243,7 @@ impl Modern {
             self.failures = 0;
         }
         self.said.answered();
+        self.is_in_doubt = false;
         if let Some(interval) = u64::try_from(answer.heartbeat_interval_ms).ok().filter(|ms| *ms > 0) {
             self.interval = Duration::from_millis(interval);
         }
@@ -300,6 +307,7 @@ impl Modern {
         self.target = None;
         self.acknowledge = false;
         self.said.forget();
+        self.is_in_doubt = false;
         self.due = None;
         self.heard = None;
         self.lost = !self.owned().is_empty() || self.chore.is_some();
@@ -372,6 +380,7 @@ impl Modern {
             return Some(request::farewell(self));
         }
         let request = request::heartbeat(self);
+        self.is_in_doubt |= request.topic_partitions.is_some();
         self.acknowledge = false;
         self.may_be_known = true;
         self.is_bound = self.terms.instance.is_some();

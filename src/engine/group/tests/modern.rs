@@ -176,6 +176,26 @@ fn what_it_is_about_to_have_is_not_given_to_others() {
 }
 
 #[test]
+fn nothing_is_begun_with_that_was_not_named_before_the_coordinator_has_answered() {
+    let mut bench = member_with("orders-0");
+    bench.wait();
+    bench.speak();
+    bench.accept(2, Some("orders-0 orders-1"));
+    assert_eq!(bench.next(), Step::Assign(partitions("orders-1")));
+    bench.wait();
+    bench.speak();
+    bench.accept(3, Some("orders-0 orders-1 orders-2"));
+    bench.done();
+    assert_eq!(bench.speak().topic_partitions, Some(by_id("orders-0 orders-1")));
+    bench.rests();
+    bench.answer(Answer::Modern(Err(lost())));
+    bench.wait();
+    assert_eq!(bench.speak().topic_partitions, Some(by_id("orders-0 orders-1")));
+    bench.accept(4, Some("orders-0 orders-1 orders-3"));
+    bench.assigned("orders-3");
+}
+
+#[test]
 fn a_newer_assignment_waits_until_the_application_is_done() {
     let mut bench = member_with("orders-0 orders-1");
     bench.wait();
