@@ -5,6 +5,7 @@ use crate::world::{
 };
 use ottla::broker::Fate;
 use ottla::consumer::RebalanceKind;
+use ottla::messages::ApiKey;
 use ottla::net::mem::{Faults, Way};
 use ottla::{Client, ErrorKind};
 use std::sync::Arc;
@@ -30,6 +31,32 @@ fn a_consumer_that_is_closed_or_dropped_leaves_at_once() {
                 assert!(began.elapsed() < 5 * SECOND, "{protocol}, {close}: {:?}", began.elapsed());
             });
         }
+    }
+}
+
+/// The task that fetches has ended by then: that must not take the time away that the last commit has.
+#[test]
+fn closing_waits_for_a_commit_that_takes_long() {
+    for protocol in PROTOCOLS {
+        paused(26, async {
+            let world = World::new(1, 1).await;
+            world.write(0, 0..3).await;
+            let told = Told::default();
+            let heard = told.clone();
+            let listener = move |rebalance: ottla::consumer::Rebalance| {
+                heard.add(&rebalance);
+                std::future::ready(())
+            };
+            let mut consumer = world.member(protocol).on_rebalance(listener).build().await.unwrap();
+            read(&mut consumer, 3).await;
+            world.brokers.on_request(|asked| match ApiKey(asked.api_key) {
+                ApiKey::OFFSET_COMMIT => Fate::Delay(3 * SECOND),
+                _ => Fate::Pass,
+            });
+            consumer.close(10 * SECOND).await.unwrap();
+            assert_eq!(world.committed(GROUP).await[&at(0)], 3, "{protocol}");
+            assert_eq!(told.of(RebalanceKind::Revoked), [at(0)], "{protocol}");
+        });
     }
 }
 
