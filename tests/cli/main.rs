@@ -12,6 +12,7 @@ mod bench_consume;
 mod broker;
 mod consume;
 mod consume_format;
+mod consume_group;
 mod envelope;
 mod failures;
 mod groups;

@@ -45,6 +45,8 @@ pub(super) async fn run(connection: &connection::Options, options: Options) -> O
             settings.set(key, value)?;
         }
     }
+    // Nor is it to commit, to whatever group the environment names.
+    settings.set("enable.auto.commit", "false")?;
     let mut signals = Signals::listen();
     let client = connection::connect(settings).await?;
     let mut consumer = client.consumer().build().await?;

@@ -2,9 +2,9 @@
 
 use super::Options;
 use super::json::Json;
+use super::leaders::Leaders;
 use super::template::Template;
 use ottla::consumer::FetchedRecord;
-use std::collections::BTreeMap;
 
 /// How a record is printed. Nothing is allocated for a record, only the buffer grows.
 #[derive(Debug)]
@@ -16,8 +16,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// `leaders` are the brokers that lead the partitions.
-    pub(super) fn new(options: &Options, leaders: BTreeMap<i32, i32>) -> Format {
+    pub(super) fn new(options: &Options, leaders: Leaders) -> Format {
         let delimiter = options.delimiter.clone();
         if options.json {
             return Format::Json(Json::new(delimiter, leaders));
@@ -28,6 +27,14 @@ impl Format {
             None => Template::delimited(options.key_delimiter.clone(), delimiter),
         };
         Format::Text { template, null: if options.null_marker { b"NULL" } else { b"" } }
+    }
+
+    /// Who leads the partitions, where that is printed.
+    pub(super) fn leaders(&mut self) -> Option<&mut Leaders> {
+        match self {
+            Format::Text { .. } => None,
+            Format::Json(json) => Some(json.leaders()),
+        }
     }
 
     pub(super) fn print(&self, record: &FetchedRecord<'_>, to: &mut Vec<u8>) {

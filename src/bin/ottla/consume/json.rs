@@ -2,26 +2,30 @@
 //!
 //! Where kcat's output would be no JSON, ours is another: bytes that are no UTF-8 are `{"base64":".."}` and not written raw.
 
+use super::leaders::Leaders;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ottla::consumer::{FetchedRecord, TimestampType};
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CharEscape, Formatter};
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// Records as JSON objects.
 #[derive(Debug)]
 pub(super) struct Json {
     delimiter: Vec<u8>,
-    leaders: BTreeMap<i32, i32>,
+    leaders: Leaders,
 }
 
 impl Json {
-    /// `delimiter` follows each object; `leaders` are the brokers by partition.
-    pub(super) fn new(delimiter: Vec<u8>, leaders: BTreeMap<i32, i32>) -> Json {
+    /// `delimiter` follows each object.
+    pub(super) fn new(delimiter: Vec<u8>, leaders: Leaders) -> Json {
         Json { delimiter, leaders }
+    }
+
+    pub(super) fn leaders(&mut self) -> &mut Leaders {
+        &mut self.leaders
     }
 
     /// Written piece by piece, so that the order of the names is kcat's, and a large value is not copied once more.
@@ -39,7 +43,7 @@ impl Json {
             record.partition(),
             record.offset(),
             record.timestamp_ms(),
-            self.leaders.get(&record.partition()).unwrap_or(&-1),
+            self.leaders.of(record.topic(), record.partition()),
         );
         let headers = record.headers();
         if headers.len() > 0 {

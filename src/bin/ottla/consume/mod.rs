@@ -1,10 +1,13 @@
 //! `ottla consume`: prints records, as text or as JSON, from where one likes to where one likes.
 //!
 //! [`range`] decides what is to be read, `read` reads it batch by batch, [`format`] prints: by a [`template`] or as [`json`].
-//! What is printed collects in a buffer that is let out when it is large, and before each wait.
+//! What is printed collects in a buffer that is let out when it is large, and before each wait. With `-G` a [`group`] decides
+//! what is to be read, and its [`Member`](group::Member) reads it.
 
 mod format;
+mod group;
 mod json;
+mod leaders;
 mod position;
 mod range;
 mod template;
@@ -31,8 +34,15 @@ type Delimiter = std::vec::Vec<u8>;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The topic to read
-    topic: String,
+    /// The topic to read; with -G as many as there are to be, and a name that begins with ^ is a pattern for whole names
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Read as a member of this consumer group: it shares the topics' partitions among its members, goes on from what it has
+    /// committed (where there is nothing yet, at the end: -X auto.offset.reset=earliest begins at the beginning), and
+    /// commits what was written to standard output. -X group.protocol=consumer is the protocol of KIP-848, -X
+    /// enable.auto.commit=false commits nothing
+    #[arg(short = 'G', long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    group: Option<String>,
     /// A partition to read; can be given again and again. All of them when none is given
     #[arg(short = 'p', long = "partition", value_parser = clap::value_parser!(i32).range(0..))]
     partitions: Vec<i32>,
@@ -41,7 +51,8 @@ pub(crate) struct Options {
     #[arg(short = 'o', long = "offset", value_name = "POSITION", allow_hyphen_values = true)]
     #[arg(value_parser = Position::parse)]
     positions: Vec<Position>,
-    /// Stop at the end, as it is when the command begins
+    /// Stop at the end, as it is when the command begins; in a group at the end of all partitions that it has given, as it
+    /// is then
     #[arg(short = 'e', long)]
     exit: bool,
     /// Print this many records and end
@@ -72,6 +83,9 @@ pub(crate) struct Options {
 pub(crate) async fn run(connection: &connection::Options, options: Options) -> Outcome {
     let mut signals = Signals::listen();
     let mut output = Output::default();
+    if let Some(group) = &options.group {
+        return group::run(connection, &options, group, signals, &mut output).await;
+    }
     let outcome = tokio::select! {
         biased;
         number = signals.received() => Err(Failure::Signal(number)),
@@ -84,7 +98,13 @@ pub(crate) async fn run(connection: &connection::Options, options: Options) -> O
 
 async fn read(connection: &connection::Options, options: &Options, output: &mut Output) -> Outcome {
     let mut settings = connection.settings()?;
-    save_memory(&mut settings)?;
+    be_modest(&mut settings)?;
+    // A beginning that went by while it was looked up is no error.
+    if !settings.is_set("auto.offset.reset") {
+        settings.set("auto.offset.reset", "earliest")?;
+    }
+    // To look is not to commit, to whatever group the environment names.
+    settings.set("enable.auto.commit", "false")?;
     let client = connection::connect(settings).await?;
     let mut consumer = client.consumer().build().await?;
     let mut range = Range::find(&client, &consumer, options).await?;
@@ -140,20 +160,18 @@ async fn next(
     }
 }
 
-/// Fetches less ahead than a service would, unless somebody has said how much.
-fn save_memory(settings: &mut Settings) -> Result<(), ConfigError> {
-    for (key, value) in [("queued.max.messages.kbytes", "8192"), ("fetch.max.bytes", "2097152")] {
+/// Fetches less ahead than a service would, unless somebody has said how much, and creates nothing.
+fn be_modest(settings: &mut Settings) -> Result<(), ConfigError> {
+    let modest = [
+        ("queued.max.messages.kbytes", "8192"),
+        ("fetch.max.bytes", "2097152"),
+        // To look is not to create.
+        ("allow.auto.create.topics", "false"),
+    ];
+    for (key, value) in modest {
         if !settings.is_set(key) {
             settings.set(key, value)?;
         }
-    }
-    // A beginning that went by while it was looked up is no error.
-    if !settings.is_set("auto.offset.reset") {
-        settings.set("auto.offset.reset", "earliest")?;
-    }
-    // To look is not to create.
-    if !settings.is_set("allow.auto.create.topics") {
-        settings.set("allow.auto.create.topics", "false")?;
     }
     Ok(())
 }

@@ -25,7 +25,12 @@ impl Position {
         let position = match text {
             "beginning" | "earliest" | "smallest" => Some(Position::Beginning),
             "end" | "latest" | "largest" => Some(Position::End),
-            "stored" => return Err("there are no groups yet, and so no stored offsets".to_owned()),
+            "stored" => {
+                return Err(
+                    "the stored offsets are those of a group, which begins there by itself: -G GROUP"
+                        .to_owned(),
+                );
+            }
             _ => match (text.strip_prefix("s@"), text.strip_prefix("e@"), text.strip_prefix('-')) {
                 (Some(time), ..) => number(time).map(Position::Since),
                 (_, Some(time), _) => number(time).map(Position::Until),

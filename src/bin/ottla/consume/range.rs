@@ -1,6 +1,7 @@
 //! [`Range`]: what is to be read, and how much of it is left.
 
 use super::Options;
+use super::leaders::Leaders;
 use super::position::{self, Extent, Position};
 use crate::ends::Ends;
 use crate::failure::{Failure, Outcome};
@@ -14,7 +15,7 @@ pub(super) struct Range {
     /// `None` when it goes on for ever.
     ends: Option<Ends>,
     remark: Option<String>,
-    leaders: BTreeMap<i32, i32>,
+    leaders: Leaders,
 }
 
 impl Range {
@@ -44,8 +45,8 @@ impl Range {
         std::mem::take(&mut self.starts)
     }
 
-    /// The brokers that lead the partitions, by partition; one without a leader is not among them.
-    pub(super) fn leaders(&mut self) -> BTreeMap<i32, i32> {
+    /// The brokers that lead the partitions.
+    pub(super) fn leaders(&mut self) -> Leaders {
         std::mem::take(&mut self.leaders)
     }
 
@@ -84,12 +85,17 @@ fn from_and_until(positions: &[Position]) -> Outcome<(Position, Option<i64>)> {
     Ok((from.unwrap_or(Position::Beginning), until))
 }
 
+/// The one topic that is read without a group.
+fn topic(topics: &[String]) -> Outcome<&str> {
+    match topics {
+        [topic] if !topic.starts_with('^') => Ok(topic),
+        _ => Err(Failure::usage("several topics, and patterns of topics, are read by a group: -G GROUP")),
+    }
+}
+
 /// Those to read, and who leads which.
-async fn partitions(
-    client: &Client,
-    options: &Options,
-) -> Outcome<(Vec<TopicPartition>, BTreeMap<i32, i32>)> {
-    let topic = options.topic.as_str();
+async fn partitions(client: &Client, options: &Options) -> Outcome<(Vec<TopicPartition>, Leaders)> {
+    let topic = topic(&options.topics)?;
     let infos = client.admin().partitions_for(topic).await?;
     let there: BTreeSet<i32> = infos.iter().map(|partition| partition.index).collect();
     let wanted: BTreeSet<i32> = options.partitions.iter().copied().collect();
@@ -100,7 +106,8 @@ async fn partitions(
         )));
     }
     let chosen = if wanted.is_empty() { there } else { wanted };
-    let leaders = infos.iter().filter_map(|partition| Some((partition.index, partition.leader?))).collect();
+    let mut leaders = Leaders::default();
+    leaders.learn(topic, &infos);
     Ok((chosen.into_iter().map(|index| TopicPartition::new(topic, index)).collect(), leaders))
 }
 
