@@ -7,6 +7,18 @@ use std::time::Duration;
 fn assert_verified(text: &str) {
     let verified = text.lines().any(|line| line.starts_with("Verified: all 200 orders"));
     assert!(verified, "{text}");
+    // Both instances of billing have had a share, and together they have read everything.
+    let numbers = |line: &str| -> Vec<usize> {
+        line.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+    };
+    let line = |told: &str| {
+        text.lines().find(|line| line.contains(told)).unwrap_or_else(|| panic!("{told}: {text}"))
+    };
+    let shares = line("one instance read").rsplit("; ").next().unwrap();
+    let [first, of_first, second, of_second] = numbers(shares)[..] else { panic!("{shares}") };
+    let count = numbers(line("2. Each service reads all"))[1];
+    assert_eq!((first + second, of_first + of_second), (count, 6), "{text}");
+    assert!(of_first == 3 && first > 0 && second > 0, "{text}");
 }
 
 #[test]
@@ -83,6 +95,7 @@ fn on_a_real_kafka_the_variables_of_a_managed_cluster_are_enough() {
         read.sort();
         assert_eq!(read, lines);
     }
+    assert!(!run("groups", "").text().contains(&topic), "it has left groups behind");
     let deleted = run(&format!("topics delete {topic}"), "");
     assert_eq!(deleted.lines(), [format!("deleted {topic}")]);
 }

@@ -1,7 +1,7 @@
 //! `ottla quickstart`: what a topic of events is good for, in a few seconds.
 //!
-//! An order service publishes what happens to orders; three services read the same topic, each for itself; a replay
-//! rebuilds every order from nothing but the topic, and is held against what the order service knows. It runs on an
+//! An order service publishes what happens to orders; three services read the same topic, each for itself as a consumer group,
+//! and the instances of one of them share its partitions; a replay rebuilds every order from nothing but the topic, and is held against what the order service knows. It runs on an
 //! embedded broker, or, when settings name a cluster, there and unchanged. The topic stays, and the next run adds to it:
 //! orders carry the run they belong to, so that no run is confused by another.
 
@@ -16,7 +16,7 @@ use crate::signals::Signals;
 use orders::{Euros, Event, Order};
 use ottla::{Delivered, task};
 use place::Place;
-use services::{Analytics, Billing, Replay, Shipping};
+use services::{Analytics, Billing, Replay, Service, Share, Shipping};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -55,25 +55,37 @@ async fn tell(connection: &connection::Options, options: &Options) -> Outcome {
     let run = name_of_run()?;
     let events = orders::events_of(&run, options.orders.into());
     let expected = expected(&events)?;
+    let count = events.len();
     story.say(&format!(
-        "\n1. The order service publishes what happens to {} orders; billing and shipping read along.",
+        "\n1. The order service publishes what happens to {} orders. Billing runs twice: its instances are one group, and\n   \
+         share the partitions. Shipping is another group, and reads along.",
         expected.len()
     ))?;
-    let (mut billing, mut shipping, mut analytics) =
-        (Billing::default(), Shipping::default(), Analytics::default());
-    let count = events.len();
-    let (acknowledged, (), ()) = tokio::try_join!(
-        services::publish(&place, &options.topic, &events),
-        services::follow(&place, &run, count, |event| billing.see(event)),
-        services::follow(&place, &run, count, |event| shipping.see(event)),
+    let of_run = (options.topic.as_str(), run.as_str());
+    let billing = Service::new(&place, of_run, "billing", 2).await?;
+    let shipping = Service::new(&place, of_run, "shipping", 1).await?;
+    let (mut bills, mut parcels) = ([Billing::default(), Billing::default()], Shipping::default());
+    let [one, other] = &mut bills;
+    let publishes = async {
+        billing.wait_until_shared().await;
+        services::publish(&place, &options.topic, &events).await
+    };
+    let (acknowledged, first, second, _) = tokio::try_join!(
+        publishes,
+        billing.serve(0, count, |event| one.see(event)),
+        billing.serve(1, count, |event| other.see(event)),
+        shipping.serve(0, count, |event| parcels.see(event)),
     )?;
     story.say(&published(&events, &acknowledged)?)?;
 
     story
         .say(&format!("\n2. Each service reads all {count} events for itself, and makes its own of them."))?;
-    services::follow(&place, &run, count, |event| analytics.see(event)).await?;
-    story.say(&what_services_made(&billing, &shipping, &analytics))?;
-    check_services(&events, &billing, &shipping, &analytics)?;
+    let analytics = Service::new(&place, of_run, "analytics", 1).await?;
+    let (bills, mut customers) = (Billing::of_both(&bills), Analytics::default());
+    analytics.serve(0, count, |event| customers.see(event)).await?;
+    story.say(&what_services_made(&bills, &[first, second], &parcels, &customers))?;
+    check_services(&events, &bills, &parcels, &customers)?;
+    place.delete_groups(&[billing.group, shipping.group, analytics.group]).await?;
 
     story.say("\n3. A replay reads the topic from its first record, and rebuilds each order from what happened to it.")?;
     let replay = services::replay(&place, &run).await?;
@@ -146,16 +158,25 @@ fn published(events: &[Event], acknowledged: &[Delivered]) -> Outcome<String> {
     Ok(text)
 }
 
-fn what_services_made(billing: &Billing, shipping: &Shipping, analytics: &Analytics) -> String {
+fn what_services_made(
+    billing: &Billing,
+    [first, second]: &[Share; 2],
+    shipping: &Shipping,
+    analytics: &Analytics,
+) -> String {
     let carriers: Vec<String> =
         shipping.by_carrier.iter().map(|(carrier, parcels)| format!("{carrier} {parcels}")).collect();
     let (customer, cents) = analytics.best().unwrap_or(("nobody", 0));
     format!(
-        "   billing    {} payments, {} in all\n   \
+        "   billing    {} payments, {} in all; one instance read {} events of {} partitions, the other {} of {}\n   \
             shipping   {} parcels packed; on their way with {}\n   \
             analytics  came late and missed nothing: the best customer is {customer} with {}",
         billing.payments,
         Euros(billing.cents),
+        first.events,
+        first.partitions,
+        second.events,
+        second.partitions,
         shipping.packed,
         if carriers.is_empty() { "nobody".to_owned() } else { carriers.join(", ") },
         Euros(cents)

@@ -4,7 +4,8 @@ use crate::connection;
 use crate::failure::{Failure, Outcome};
 use ottla::broker::Broker;
 use ottla::config::Settings;
-use ottla::{Admin, Client, NewTopic, Start, TopicPartition, task};
+use ottla::{Admin, Client, NewTopic, OffsetAndMetadata, TopicPartition, task};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How many partitions a new topic gets.
@@ -19,7 +20,7 @@ const ABOUT_A_CLUSTER: [&str; 5] =
 pub(super) struct Place {
     settings: Settings,
     /// Each partition with its end before this run.
-    pub(super) ends: Vec<(TopicPartition, Start)>,
+    ends: BTreeMap<TopicPartition, i64>,
     pub(super) description: String,
     pub(super) farewell: String,
     /// The broker, when it is ours; it ends when this is dropped.
@@ -64,7 +65,6 @@ impl Place {
         let partitions = partitions(&client.admin(), topic).await?;
         let consumer = client.consumer().build().await?;
         let ends = consumer.end_offsets(&partitions).await?;
-        let ends = ends.into_iter().map(|(partition, end)| (partition, Start::Offset(end))).collect();
         Ok(Place { settings, ends, description: String::new(), farewell: String::new(), _broker: broker })
     }
 
@@ -74,7 +74,26 @@ impl Place {
     }
 
     pub(super) fn partitions(&self) -> Vec<TopicPartition> {
-        self.ends.iter().map(|(partition, _)| partition.clone()).collect()
+        self.ends.keys().cloned().collect()
+    }
+
+    /// Makes a group that begins where the topic ended before this run.
+    pub(super) async fn make_group(&self, group: &str) -> Outcome {
+        let offsets =
+            self.ends.iter().map(|(partition, end)| (partition.clone(), OffsetAndMetadata::new(*end)));
+        let outcomes = self.client().await?.admin().alter_group_offsets(group, offsets).await?;
+        for (_, outcome) in outcomes {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// Takes groups away again: the next run has its own.
+    pub(super) async fn delete_groups(&self, groups: &[String]) -> Outcome {
+        for (_, outcome) in self.client().await?.admin().delete_groups(groups).await {
+            outcome?;
+        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,17 @@
-//! The services of the quickstart: one that publishes, three that read for themselves, and the replay.
+//! The services of the quickstart: one that publishes, three that read for themselves, each as a group, and the replay.
 
 use super::orders::{Event, Order, What};
 use super::place::Place;
 use crate::ends::Ends;
 use crate::failure::{Failure, Outcome};
+use ottla::consumer::{Rebalance, RebalanceKind};
 use ottla::{Batch, Delivered, Record, Start};
 use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long the last commit and leaving a group may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Publishes events as an order service would: keyed by the order, and not waiting for one before the next.
 pub(super) async fn publish(place: &Place, topic: &str, events: &[Event]) -> Outcome<Vec<Delivered>> {
@@ -27,19 +33,98 @@ pub(super) async fn publish(place: &Place, topic: &str, events: &[Event]) -> Out
     Ok(acknowledged)
 }
 
-/// Reads the topic from where it ended before this run until it has seen so many events, and gives them to `see`.
-pub(super) async fn follow(place: &Place, run: &str, count: usize, mut see: impl FnMut(&Event)) -> Outcome {
-    let client = place.client().await?;
-    let mut consumer = client.consumer().assign(place.ends.iter().cloned()).build().await?;
-    let mut seen = 0;
-    while seen < count {
-        let Some(batch) = consumer.poll().await? else { break };
-        for event in events(&batch).filter(|event| event.run == run) {
-            see(&event);
-            seen += 1;
-        }
+/// A service that reads the topic as a group, whose instances share the partitions; from where the topic ended before this run.
+#[derive(Debug)]
+pub(super) struct Service<'a> {
+    place: &'a Place,
+    topic: &'a str,
+    run: &'a str,
+    pub(super) group: String,
+    /// How many events all instances have seen together.
+    seen: watch::Sender<usize>,
+    /// How many partitions each instance has; `None` until the group has given it some, or none.
+    shares: watch::Sender<Vec<Option<usize>>>,
+}
+
+/// What an instance of a service has had to do with.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) partitions: usize,
+    pub(super) events: usize,
+}
+
+impl<'a> Service<'a> {
+    pub(super) async fn new(
+        place: &'a Place,
+        (topic, run): (&'a str, &'a str),
+        name: &str,
+        instances: usize,
+    ) -> Outcome<Service<'a>> {
+        let group = format!("{topic}-{name}-{run}");
+        place.make_group(&group).await?;
+        let (seen, shares) = (watch::Sender::new(0), watch::Sender::new(vec![None; instances]));
+        Ok(Service { place, topic, run, group, seen, shares })
     }
-    Ok(())
+
+    /// Waits until each partition is some instance's, and each instance has one if there are enough.
+    pub(super) async fn wait_until_shared(&self) {
+        let count = self.place.partitions().len();
+        let is_shared = |shares: &Vec<Option<usize>>| {
+            let enough = shares.len() <= count;
+            let has_share = |share: &Option<usize>| share.is_some_and(|partitions| partitions > 0 || !enough);
+            shares.iter().all(has_share) && shares.iter().flatten().sum::<usize>() == count
+        };
+        // The sender is here: it does not go.
+        let _ = self.shares.subscribe().wait_for(is_shared).await;
+    }
+
+    /// One instance: gives the events of this run to `see`, until all instances together have seen so many.
+    pub(super) async fn serve(
+        &self,
+        instance: usize,
+        count: usize,
+        mut see: impl FnMut(&Event),
+    ) -> Outcome<Share> {
+        let client = self.place.client().await?;
+        let shares = self.shares.clone();
+        let consumer = client.consumer().group(&self.group).subscribe([self.topic]);
+        let consumer = consumer.set("auto.offset.reset", "earliest").on_rebalance(move |rebalance| {
+            note(&rebalance, instance, &shares);
+            std::future::ready(())
+        });
+        let mut consumer = consumer.build().await?;
+        let (mut seen, mut own) = (self.seen.subscribe(), 0);
+        loop {
+            let batch = tokio::select! {
+                biased;
+                _ = seen.wait_for(|seen| *seen >= count) => break,
+                batch = consumer.poll() => batch?,
+            };
+            for event in batch.iter().flat_map(events).filter(|event| event.run == self.run) {
+                see(&event);
+                own += 1;
+                self.seen.send_modify(|seen| *seen += 1);
+            }
+        }
+        let partitions = consumer.assigned().len();
+        // What was read is committed.
+        consumer.close(CLOSE_TIMEOUT).await?;
+        Ok(Share { partitions, events: own })
+    }
+}
+
+/// Keeps account of how many partitions an instance has.
+fn note(rebalance: &Rebalance, instance: usize, shares: &watch::Sender<Vec<Option<usize>>>) {
+    let count = rebalance.partitions().len();
+    shares.send_modify(|shares| {
+        if let Some(share) = shares.get_mut(instance) {
+            let before = share.unwrap_or(0);
+            *share = match rebalance.kind() {
+                RebalanceKind::Assigned => Some(before + count),
+                _ => Some(before.saturating_sub(count)),
+            };
+        }
+    });
 }
 
 /// What billing makes of the events: payments and their sum.
@@ -50,6 +135,11 @@ pub(super) struct Billing {
 }
 
 impl Billing {
+    /// What two instances have booked.
+    pub(super) fn of_both([one, other]: &[Billing; 2]) -> Billing {
+        Billing { payments: one.payments + other.payments, cents: one.cents + other.cents }
+    }
+
     pub(super) fn see(&mut self, event: &Event) {
         if let What::Paid { cents } = event.what {
             self.payments += 1;
