@@ -4,7 +4,7 @@ use super::asking::{Asking, Asks};
 use super::deserialize::{Deserialized, Deserializer};
 use super::hands::Place;
 use super::shared::{Shared, Taking};
-use super::{Commit, Consumer, ConsumerRecord};
+use super::{Commit, Consumer, ConsumerRecord, OffsetAndMetadata};
 use crate::engine::TopicPartition;
 use crate::engine::cursor::FetchedBatch;
 use crate::error::Result;
@@ -217,6 +217,15 @@ impl PartitionStream {
     /// As [`Consumer::commit`].
     pub fn commit(&self) -> Commit {
         self.shared.commit_positions(Some(std::slice::from_ref(&self.partition)))
+    }
+
+    /// Commits this offset of the partition, as when the record in hand is the first of what is done next:
+    /// `records.commit_offset(record.offset)`.
+    ///
+    /// # Errors
+    /// As [`Consumer::commit_offsets`].
+    pub fn commit_offset(&self, next: impl Into<OffsetAndMetadata>) -> Commit {
+        self.shared.commit_offsets([(self.partition.clone(), next)])
     }
 
     /// The same stream, whose reader says what is done: to ask for another record says nothing.
