@@ -14,6 +14,9 @@ use std::fmt::{self, Debug, Display};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+/// More than that at once serves nobody.
+const MOST: usize = 100_000;
+
 /// How records are processed side by side: what stays in order, and how many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parallel {
@@ -28,15 +31,15 @@ enum Order {
 }
 
 impl Parallel {
-    /// Records of one key (and partition) one after the other; up to `concurrency` (at least 1) at once in all. Records without
+    /// Records of one key (and partition) one after the other; up to `concurrency` (1 to 100,000) at once in all. Records without
     /// a key have no order.
     pub fn by_key(concurrency: usize) -> Parallel {
-        Parallel { order: Order::Key, concurrency: concurrency.max(1) }
+        Parallel { order: Order::Key, concurrency: concurrency.clamp(1, MOST) }
     }
 
-    /// Records of one partition one after the other; up to `concurrency` (at least 1) partitions at once.
+    /// Records of one partition one after the other; up to `concurrency` (1 to 100,000) partitions at once.
     pub fn by_partition(concurrency: usize) -> Parallel {
-        Parallel { order: Order::Partition, concurrency: concurrency.max(1) }
+        Parallel { order: Order::Partition, concurrency: concurrency.clamp(1, MOST) }
     }
 }
 
@@ -165,8 +168,8 @@ struct Worker<F, E> {
     work: Arc<Work<F>>,
     stopped: watch::Receiver<bool>,
     handlers: Tasks<()>,
-    ended: mpsc::UnboundedReceiver<Ended<E>>,
-    end: mpsc::UnboundedSender<Ended<E>>,
+    ended: mpsc::Receiver<Ended<E>>,
+    end: mpsc::Sender<Ended<E>>,
     /// Keys of which a record is being handled, and what waits behind it.
     lanes: HashMap<Option<Bytes>, VecDeque<ConsumerRecord>>,
     /// Offsets that were handed out and are not done.
@@ -185,14 +188,14 @@ struct Ended<E> {
 /// Tells of the handler's end, whatever that is.
 struct Teller<E> {
     ended: Option<Ended<E>>,
-    to: mpsc::UnboundedSender<Ended<E>>,
+    to: mpsc::Sender<Ended<E>>,
 }
 
 impl<E> Drop for Teller<E> {
     fn drop(&mut self) {
         if let Some(ended) = self.ended.take() {
-            // Nobody listens once the worker is gone.
-            let _ = self.to.send(ended);
+            // There is room for all that may run; nobody listens once the worker is gone.
+            let _ = self.to.try_send(ended);
         }
     }
 }
@@ -204,14 +207,13 @@ where
     E: Send + 'static,
 {
     fn new(stream: PartitionStream, work: Arc<Work<F>>, stopped: watch::Receiver<bool>) -> Worker<F, E> {
-        let (end, ended) = mpsc::unbounded_channel();
+        let (end, ended) = mpsc::channel(work.most_open());
         let (lanes, open) = (HashMap::new(), BTreeSet::new());
         Worker { stream, work, stopped, handlers: Tasks::new(), ended, end, lanes, open, running: 0 }
     }
 
     async fn run(mut self) -> Result<(), ProcessError<E>> {
-        // A few more than can be begun, so that a key with many records does not keep others from beginning.
-        let most = self.work.parallel.concurrency.saturating_mul(4);
+        let most = self.work.most_open();
         let mut failed = None;
         let mut is_over = false;
         loop {
@@ -284,6 +286,14 @@ where
             _ => drop(self.lanes.remove(&lane)),
         }
         None
+    }
+}
+
+impl<F> Work<F> {
+    /// How many records of a partition are open at most: a few more than can be begun, so that a key with many records does
+    /// not keep others from beginning.
+    fn most_open(&self) -> usize {
+        self.parallel.concurrency.saturating_mul(4)
     }
 }
 

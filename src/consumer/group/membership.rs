@@ -332,10 +332,13 @@ impl<'a> Membership<'a> {
         let (identity, lease) = (self.member.identity(), self.member.lease());
         let is_subscribed = self.is_subscribed;
         let has_failed = self.member.has_failed();
+        let is_busy = self.chore || !self.member.owned().is_empty();
         self.shared.with(|state| {
             let Some(ties) = &mut state.ties else { return };
             ties.standing = match lease {
                 Some(_) => Standing::Member,
+                // Nobody commits as somebody else while there is something to drop.
+                None if is_busy => Standing::Outside,
                 None if is_subscribed && ties.wanted.is_some() && !has_failed => Standing::Outside,
                 None => Standing::Alone,
             };

@@ -62,64 +62,19 @@ async fn storm(name: &'static str, kinds: &[Kind], settings: &[(&str, &str)], ja
     let load = bench.load(bench.client.producer());
     let commits = Commits::default();
     let watching = tokio::spawn(watch(bench.client.clone(), group.clone(), Arc::clone(&commits)));
-    let mut gone: Vec<Member> = Vec::new();
-    let mut members: Vec<Member> =
-        kinds.iter().enumerate().map(|(number, kind)| Member::start(*kind, number, &place)).collect();
-    let mut rng = fastrand::Rng::with_seed(seed());
+    let mut storm = Storm::new(&bench, place, kinds);
     sleep(Duration::from_secs(10)).await;
-    members[0].stop();
-    let long = members[0].name.clone();
-    println!("   {long} stands still for {LONG_PAUSE:?}");
+    storm.stop(0);
+    storm.long = storm.members[0].name.clone();
     let until = Instant::now() + duration().max(LONG_PAUSE + PAUSE);
-    let (mut number, mut outages) = (members.len(), 0u32);
     while Instant::now() < until {
-        sleep(Duration::from_millis(rng.u64(1_000..6_000))).await;
-        for member in &mut members {
-            let pause = if member.name == long { LONG_PAUSE } else { PAUSE };
-            if member.stopped.is_some_and(|since| since.elapsed() > pause) {
-                println!("   {} goes on", member.name);
-                member.go_on();
-            }
-        }
-        let running: Vec<usize> = (0..members.len()).filter(|at| members[*at].is_running()).collect();
-        let Some(&at) = running.get(rng.usize(..running.len().max(1))) else { continue };
-        match rng.u8(..10) {
-            0..=3 if members.len() < MEMBERS => {
-                let kind = kinds[rng.usize(..kinds.len())];
-                members.push(Member::start(kind, number, &place));
-                println!("   {} joins", members.last().unwrap().name);
-                number += 1;
-            }
-            4 | 5 if running.len() > 1 => {
-                let mut member = members.remove(at);
-                println!("   {} leaves", member.name);
-                member.leave();
-                gone.push(member);
-            }
-            6 if running.len() > 1 && members[at].kind == Kind::Ours => {
-                let mut member = members.remove(at);
-                println!("   {} is killed", member.name);
-                member.kill();
-                gone.push(member);
-            }
-            7 if running.len() > 1 => {
-                println!("   {} stands still", members[at].name);
-                members[at].stop();
-            }
-            8 => {
-                let Some(coordinator) = coordinator(&bench.client, &group).await else { continue };
-                println!("   broker {coordinator}, the coordinator, is killed");
-                bench.cluster.kill(coordinator);
-                sleep(OUTAGE).await;
-                bench.cluster.start(coordinator);
-                outages += 1;
-            }
-            _ => {}
-        }
+        sleep(Duration::from_millis(storm.rng.u64(1_000..6_000))).await;
+        storm.wake();
+        storm.blow().await;
     }
     bench.cluster.mend();
-    members.iter_mut().for_each(Member::go_on);
-    members.push(Member::start(Kind::Ours, number, &place));
+    storm.members.iter_mut().for_each(Member::go_on);
+    storm.join(Kind::Ours);
     load.stop(RESOLVED).await;
     let log = bench.read_log();
     let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
@@ -129,15 +84,101 @@ async fn storm(name: &'static str, kinds: &[Kind], settings: &[(&str, &str)], ja
     }
     let settled = await_committed(&bench.client, &group, &ends).await;
     watching.abort();
-    for mut member in members {
-        member.leave();
-        gone.push(member);
-    }
+    let gone = storm.end();
     let offsets = log.iter().map(|found| (found.partition, found.offset)).collect();
     let verdict = Verdict::of(&gone, &offsets, &commits.lock().unwrap());
-    println!("   {} members, {outages} coordinators killed; {verdict}", gone.len());
+    println!("   {} members; {verdict}", gone.len());
     assert!(verdict.is_good(), "{verdict:#?}");
     assert!(settled, "the group has not read everything in {SETTLED:?}");
+}
+
+/// Members that are there, and what happens to them.
+struct Storm<'a> {
+    bench: &'a Bench,
+    place: Place<'a>,
+    kinds: &'a [Kind],
+    members: Vec<Member>,
+    gone: Vec<Member>,
+    number: usize,
+    /// Who stands still for long.
+    long: String,
+    rng: fastrand::Rng,
+}
+
+impl<'a> Storm<'a> {
+    fn new(bench: &'a Bench, place: Place<'a>, kinds: &'a [Kind]) -> Storm<'a> {
+        let rng = fastrand::Rng::with_seed(seed());
+        let (members, gone) = (Vec::new(), Vec::new());
+        let mut storm = Storm { bench, place, kinds, members, gone, number: 0, long: String::new(), rng };
+        kinds.iter().for_each(|kind| storm.join(*kind));
+        storm
+    }
+
+    fn join(&mut self, kind: Kind) {
+        self.members.push(Member::start(kind, self.number, &self.place));
+        self.number += 1;
+        println!("   {} joins", self.members.last().unwrap().name);
+    }
+
+    fn stop(&mut self, at: usize) {
+        println!("   {} stands still", self.members[at].name);
+        self.members[at].stop();
+    }
+
+    /// Lets those go on that have stood still for long enough.
+    fn wake(&mut self) {
+        for member in &mut self.members {
+            let pause = if member.name == self.long { LONG_PAUSE } else { PAUSE };
+            if member.stopped.is_some_and(|since| since.elapsed() > pause) {
+                println!("   {} goes on", member.name);
+                member.go_on();
+            }
+        }
+    }
+
+    /// One thing happens, or nothing. One member always runs.
+    async fn blow(&mut self) {
+        let running: Vec<usize> =
+            (0..self.members.len()).filter(|at| self.members[*at].is_running()).collect();
+        let Some(&at) = running.get(self.rng.usize(..running.len().max(1))) else { return };
+        match self.rng.u8(..10) {
+            0..=3 if self.members.len() < MEMBERS => {
+                self.join(self.kinds[self.rng.usize(..self.kinds.len())]);
+            }
+            4 | 5 if running.len() > 1 => {
+                let mut member = self.members.remove(at);
+                println!("   {} leaves", member.name);
+                member.leave();
+                self.gone.push(member);
+            }
+            6 if running.len() > 1 && self.members[at].kind == Kind::Ours => {
+                let mut member = self.members.remove(at);
+                println!("   {} is killed", member.name);
+                member.kill();
+                self.gone.push(member);
+            }
+            7 if running.len() > 1 => self.stop(at),
+            8 => {
+                let Some(coordinator) = coordinator(&self.bench.client, self.place.group).await else {
+                    return;
+                };
+                println!("   broker {coordinator}, the coordinator, is killed");
+                self.bench.cluster.kill(coordinator);
+                sleep(OUTAGE).await;
+                self.bench.cluster.start(coordinator);
+            }
+            _ => {}
+        }
+    }
+
+    /// Lets all of them leave; everybody who ever was there.
+    fn end(mut self) -> Vec<Member> {
+        for mut member in self.members {
+            member.leave();
+            self.gone.push(member);
+        }
+        self.gone
+    }
 }
 
 fn seed() -> u64 {
