@@ -12,6 +12,7 @@
 //!
 //! Without settings it brings a broker of its own; on a cluster it takes away in the end what it has made there.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example tells what it does")]
+#![allow(clippy::indexing_slicing, reason = "there are two instances")]
 
 mod place;
 

@@ -1,6 +1,7 @@
 //! The examples of groups, run to their end: on a broker of their own, and on a real Kafka.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(dead_code, reason = "what examples have beside the part that is run here")]
+#![allow(clippy::duplicate_mod, reason = "each example is a program of its own, with what it needs")]
 
 // First, so that its macro is known below.
 #[macro_use]
