@@ -532,10 +532,19 @@ impl State {
         self.ties.as_mut().is_some_and(|ties| ties.holds(now))
     }
 
-    /// Everybody looks again whether there is something.
+    /// Everybody looks again whether there is something. Who has waited until now was not away.
     pub(super) fn wake_all(&mut self) {
-        self.waking.extend(self.reader.take().map(|reader| reader.waker));
-        self.waking.extend(self.streams.values_mut().filter_map(|stream| stream.waker.take()));
+        let now = task::now();
+        if let Some(reader) = self.reader.take() {
+            self.waking.push(reader.waker);
+            self.hands.pulse.beat(now);
+        }
+        for stream in self.streams.values_mut() {
+            if let Some(waker) = stream.waker.take() {
+                self.waking.push(waker);
+                stream.pulse.beat(now);
+            }
+        }
     }
 
     /// Those for whom there is something.

@@ -200,3 +200,25 @@ fn what_was_begun_side_by_side_is_awaited_before_the_partition_is_given_away() {
         });
     }
 }
+
+/// Whoever waits for a first partition does nothing wrong, however long it takes.
+#[test]
+fn who_waited_long_for_a_partition_is_not_away_when_it_comes() {
+    for protocol in PROTOCOLS {
+        paused(34, async {
+            let world = World::new(1, 1).await;
+            let mut has = world.member(protocol).build().await.unwrap();
+            settle(&mut [&mut has], |assigned| assigned[0].len() == 1).await;
+            let mut waits =
+                world.member(protocol).set("max.poll.interval.ms", "30000").build().await.unwrap();
+            let mut partitions = waits.partition_streams();
+            let goes = tokio::spawn(async move {
+                tokio::time::timeout(60 * SECOND, has.poll()).await.unwrap_err();
+                has.close(5 * SECOND).await.unwrap();
+            });
+            let came = partitions.next().await.unwrap().unwrap();
+            assert_eq!(came.topic_partition(), &at(0), "{protocol}");
+            goes.await.unwrap();
+        });
+    }
+}
