@@ -108,8 +108,8 @@ macro_rules! options {
             }
 
             /// Keeps the last `count` requests for [`Cluster::requests`](crate::broker::Cluster::requests), and as many
-            /// connects for [`Cluster::connects`](crate::broker::Cluster::connects). None by default: kept requests keep
-            /// their memory.
+            /// connects for [`Cluster::connects`](crate::broker::Cluster::connects) and offsets for
+            /// [`Cluster::commits`](crate::broker::Cluster::commits). None by default: kept requests keep their memory.
             pub fn keep_requests(mut self, count: usize) -> $builder {
                 self.options.keep_requests = count;
                 self

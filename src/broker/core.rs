@@ -321,7 +321,9 @@ impl Core {
             now,
             refusal,
         };
-        match api::handle(&mut self.state, context, request, checked) {
+        let outcome = api::handle(&mut self.state, context, request, checked);
+        self.watch.committed(std::mem::take(&mut self.state.commits));
+        match outcome {
             api::Outcome::Done(step) => step.altered(alteration),
             api::Outcome::Fetching(fetching) => self.park(id, Parked::Fetch(fetching, alteration)),
             api::Outcome::Waiting(wait) => self.park(id, Parked::Group(wait, alteration)),

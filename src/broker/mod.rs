@@ -55,7 +55,7 @@ pub use builder::{BrokerBuilder, ClusterBuilder};
 pub use cluster::{Cluster, PartitionInfo, TopicSpec};
 pub use faults::{Byte, Fate, Fault, FaultId};
 pub use stored::{StoredBatch, StoredRecord};
-pub use watch::{SeenConnect, SeenRequest};
+pub use watch::{SeenCommit, SeenConnect, SeenRequest};
 
 use std::fmt;
 use std::ops::Deref;

@@ -8,6 +8,7 @@ use super::groups::{GroupSettings, Groups};
 use super::sessions::Sessions;
 use super::topic::{Partition, Topic, Topics, check_name};
 use super::topic_config::TopicConfig;
+use super::watch::SeenCommit;
 use crate::engine::serving::Offer;
 use crate::messages::{
     BrokerId, BrokerIds, CurrentLeader, ErrorCode, LeaderEpoch, MetadataResponse, NodeEndpoint,
@@ -74,6 +75,8 @@ pub(super) struct State {
     pub(super) rng: fastrand::Rng,
     /// Connections that wait for something that has happened.
     pub(super) woken: Vec<ConnectionId>,
+    /// What was committed since somebody has looked.
+    pub(super) commits: Vec<SeenCommit>,
 }
 
 /// A request for a topic that was refused, and why.
@@ -104,6 +107,7 @@ impl State {
             transactional: BTreeMap::new(),
             rng,
             woken: Vec::new(),
+            commits: Vec::new(),
         }
     }
 

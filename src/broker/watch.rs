@@ -53,6 +53,26 @@ pub struct SeenConnect {
     pub peer: String,
 }
 
+/// An offset that a group has committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeenCommit {
+    /// When.
+    pub at: Instant,
+    /// The connection of who has committed it.
+    pub connection: u64,
+    /// `group.id`.
+    pub group: String,
+    /// The member, empty for who is none.
+    pub member_id: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The next one to read.
+    pub offset: i64,
+}
+
 /// Decides what becomes of each request; called under a lock, so it must be quick.
 pub(super) type Hook = Box<dyn FnMut(&SeenRequest) -> Fate + Send>;
 
@@ -62,6 +82,7 @@ pub(super) struct Watch {
     hook: Option<Hook>,
     seen: VecDeque<SeenRequest>,
     connects: VecDeque<SeenConnect>,
+    commits: VecDeque<SeenCommit>,
     keep: usize,
 }
 
@@ -75,10 +96,15 @@ pub(super) struct Sender<'a> {
 }
 
 impl Watch {
-    /// Keeps the last `keep` requests, and as many connects.
+    /// Keeps the last `keep` requests, and as many connects and commits.
     pub(super) fn new(keep: usize, hook: Option<Hook>) -> Watch {
-        let (seen, connects) = (VecDeque::new(), VecDeque::new());
-        Watch { rules: Rules::default(), hook, seen, connects, keep }
+        let (seen, connects, commits) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Watch { rules: Rules::default(), hook, seen, connects, commits, keep }
+    }
+
+    /// Records what was committed.
+    pub(super) fn committed(&mut self, commits: Vec<SeenCommit>) {
+        commits.into_iter().for_each(|commit| keep_last(&mut self.commits, self.keep, commit));
     }
 
     /// Records a connection.
@@ -146,6 +172,11 @@ impl Watch {
     /// The connects that are kept, oldest first.
     pub(super) fn connects(&self) -> Vec<SeenConnect> {
         self.connects.iter().cloned().collect()
+    }
+
+    /// The commits that are kept, oldest first.
+    pub(super) fn commits(&self) -> Vec<SeenCommit> {
+        self.commits.iter().cloned().collect()
     }
 }
 

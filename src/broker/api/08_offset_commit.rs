@@ -4,6 +4,7 @@ use crate::broker::core::Context;
 use crate::broker::groups::Members;
 use crate::broker::groups::offsets::{Committed, MAX_METADATA_BYTES};
 use crate::broker::state::State;
+use crate::broker::watch::SeenCommit;
 use crate::messages::{
     ErrorCode, OffsetCommitPartition, OffsetCommitPartitionResponse, OffsetCommitRequest,
     OffsetCommitResponse, OffsetCommitTopic, OffsetCommitTopicResponse,
@@ -25,7 +26,7 @@ pub(super) fn handle(
                 let name = name.clone()?;
                 state.topics.partition(&name, wanted.partition_index)?;
                 let allowed = *allowed.get_or_insert_with(|| may_commit(state, context, request));
-                allowed.and_then(|()| commit(state, request, &name, wanted))
+                allowed.and_then(|()| commit(state, context, request, &name, wanted))
             });
             OffsetCommitPartitionResponse {
                 partition_index: wanted.partition_index,
@@ -91,6 +92,7 @@ fn known_partitions(state: &State, context: Context<'_>, request: &OffsetCommitR
 
 fn commit(
     state: &mut State,
+    context: Context<'_>,
     request: &OffsetCommitRequest,
     topic: &Text,
     wanted: &OffsetCommitPartition,
@@ -103,5 +105,14 @@ fn commit(
     let committed = Committed { offset, leader_epoch: wanted.committed_leader_epoch, metadata };
     let group = state.groups.get_mut(&request.group_id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
     group.offsets.commit(topic, wanted.partition_index, committed);
+    state.commits.push(SeenCommit {
+        at: context.now.at,
+        connection: context.connection.0,
+        group: request.group_id.as_str().to_owned(),
+        member_id: request.member_id.as_str().to_owned(),
+        topic: topic.as_str().to_owned(),
+        partition: wanted.partition_index,
+        offset,
+    });
     Ok(())
 }

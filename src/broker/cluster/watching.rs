@@ -2,7 +2,7 @@
 
 use super::Cluster;
 use crate::broker::faults::{Fate, Fault, FaultId};
-use crate::broker::watch::{SeenConnect, SeenRequest};
+use crate::broker::watch::{SeenCommit, SeenConnect, SeenRequest};
 
 /// Requests, and faults.
 impl Cluster {
@@ -16,6 +16,12 @@ impl Cluster {
     /// [`keep_requests`](crate::broker::ClusterBuilder::keep_requests) says.
     pub fn connects(&self) -> Vec<SeenConnect> {
         self.shared.with(|core| core.watch().connects())
+    }
+
+    /// The last offsets that groups have committed, oldest first: as many as
+    /// [`keep_requests`](crate::broker::ClusterBuilder::keep_requests) says.
+    pub fn commits(&self) -> Vec<SeenCommit> {
+        self.shared.with(|core| core.watch().commits())
     }
 
     /// Adds a fault, behind those that there are, for requests from now on.
