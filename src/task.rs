@@ -3,6 +3,11 @@
 //! In a simulation (a current-thread runtime with paused clock) the clock is the runtime's, blocking work runs in place,
 //! and chance comes from the seed that [`simulate`] was given.
 
+mod process;
+
+#[doc(hidden)]
+pub use process::Process;
+
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -163,7 +168,10 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(future)
+    match Process::current() {
+        Some(process) => process.start(Box::pin(future)),
+        None => tokio::spawn(future),
+    }
 }
 
 /// Tasks that belong to somebody: they end when he does.
@@ -178,7 +186,10 @@ impl<T: Send + 'static> Tasks<T> {
 
     /// Starts a task on the current runtime.
     pub fn spawn(&mut self, future: impl Future<Output = T> + Send + 'static) {
-        self.0.spawn(future);
+        match Process::current() {
+            Some(process) => process.start_in(&mut self.0, Box::pin(future)),
+            None => drop(self.0.spawn(future)),
+        }
     }
 
     /// What the next task gave that ends; never ready while there is none.

@@ -155,3 +155,35 @@ async fn a_coarse_clock_is_exact_where_time_can_be_paused() {
         tokio::time::advance(MS).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_process_stands_still_and_ends_with_all_that_it_has_started() {
+    let ticks = Arc::new(AtomicUsize::new(0));
+    let process = Process::new();
+    let seen = Arc::clone(&ticks);
+    let tick = async move || {
+        loop {
+            sleep_until(in_ms(10)).await;
+            seen.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    // Its task is started by one of its own, in a set.
+    let parent = process.spawn(async move {
+        let mut tasks = Tasks::new();
+        tasks.spawn(async move { tick().await });
+        tasks.next().await
+    });
+    let after = async |ms| {
+        sleep_until(in_ms(ms)).await;
+        ticks.load(Ordering::Relaxed)
+    };
+    assert_eq!(after(35).await, 3);
+    process.stop();
+    assert_eq!(after(1_000).await, 3, "it stands still");
+    process.go_on();
+    assert_eq!(after(15).await, 5, "once at once, for the time that is over");
+    process.kill();
+    assert!(parent.await.unwrap_err().is_cancelled());
+    assert_eq!(after(1_000).await, 5);
+    assert!(Process::current().is_none());
+}

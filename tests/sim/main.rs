@@ -1,6 +1,8 @@
 //! The simulation: a producer and a consumer against embedded brokers, on simulated time, with faults and knobs drawn from a
 //! seed, and checkers that hold the invariants of a soak run.
 //!
+//! `groups` does the same with members of a group.
+//!
 //! `SEED=n` runs one seed and shows its plan; `SEEDS=n` says how many are run (500). A plan that fails is shrunk: what is not
 //! needed for the failure is taken out of it. `liar` are planted mistakes, which the simulation has to find.
 #![cfg(feature = "broker")]
@@ -17,6 +19,7 @@
 
 mod alone;
 mod check;
+mod groups;
 mod liar;
 mod plan;
 mod record;
@@ -40,17 +43,31 @@ struct Failure {
 /// So few runs need not have seen everything that can happen.
 const MANY: u64 = 400;
 
-/// Runs seeds on all cores, until one breaks what it is searched for; the lowest that did, how many were run, and what happened
-/// in them.
-fn search(
+/// Runs seeds until one breaks what it is searched for; as [`search`], and what happened in them.
+fn search_plans(
     seeds: std::ops::Range<u64>,
     lie: Option<Lie>,
     is_searched: impl Fn(&Violation) -> bool + Sync,
 ) -> (Option<Failure>, u64, Tally) {
+    let tally = Mutex::new(Tally::default());
+    let (found, run) = search(seeds, |seed| {
+        let plan = Plan::draw(seed);
+        let history = world::run(&plan, lie);
+        let violations = history.violations();
+        tally.lock().unwrap().add(&history);
+        violations.iter().any(&is_searched).then_some(Failure { plan, violations })
+    });
+    (found.map(|(_, failure)| failure), run, tally.into_inner().unwrap())
+}
+
+/// Runs seeds on all cores, until one gives something; the lowest that did, and how many were run.
+fn search<T: Send>(
+    seeds: std::ops::Range<u64>,
+    run_seed: impl Fn(u64) -> Option<T> + Sync,
+) -> (Option<(u64, T)>, u64) {
     let next = AtomicU64::new(seeds.start);
     let run = AtomicU64::new(0);
-    let tally = Mutex::new(Tally::default());
-    let found: Mutex<Option<Failure>> = Mutex::new(None);
+    let found: Mutex<Option<(u64, T)>> = Mutex::new(None);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -60,22 +77,19 @@ fn search(
                     if seed >= seeds.end || found.lock().unwrap().is_some() {
                         return;
                     }
-                    let plan = Plan::draw(seed);
-                    let history = world::run(&plan, lie);
-                    let violations = history.violations();
-                    tally.lock().unwrap().add(&history);
+                    let given = run_seed(seed);
                     run.fetch_add(1, Ordering::Relaxed);
-                    if violations.iter().any(&is_searched) {
+                    if let Some(given) = given {
                         let mut found = found.lock().unwrap();
-                        if found.as_ref().is_none_or(|other| other.plan.seed > seed) {
-                            *found = Some(Failure { plan, violations });
+                        if found.as_ref().is_none_or(|(other, _)| *other > seed) {
+                            *found = Some((seed, given));
                         }
                     }
                 }
             });
         }
     });
-    (found.into_inner().unwrap(), run.into_inner(), tally.into_inner().unwrap())
+    (found.into_inner().unwrap(), run.into_inner())
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -95,7 +109,7 @@ fn no_seed_breaks_an_invariant() {
     }
     let began = Instant::now();
     let count = number("SEEDS").unwrap_or(500);
-    let (failure, run, tally) = search(0..count, None, |_| true);
+    let (failure, run, tally) = search_plans(0..count, None, |_| true);
     println!("{run} seeds in {:.1} s: {tally:?}", began.elapsed().as_secs_f64());
     if let Some(Failure { plan, violations }) = failure {
         let seed = plan.seed;
@@ -122,7 +136,7 @@ fn a_seed_is_the_same_each_time() {
 /// Each planted mistake is found by what it breaks, and the plan that finds it can be made small.
 fn is_found(lie: Lie) {
     let is_of_it = |violation: &Violation| lie.breaks().contains(&violation.invariant);
-    let (failure, run, _) = search(0..1_000, Some(lie), is_of_it);
+    let (failure, run, _) = search_plans(0..1_000, Some(lie), is_of_it);
     let Failure { plan, violations } =
         failure.unwrap_or_else(|| panic!("{lie:?} was not found in {run} seeds"));
     let by = violations.iter().find(|violation| is_of_it(violation)).unwrap();
@@ -161,6 +175,6 @@ fn a_client_that_asks_without_a_pause_is_found() {
 /// What carries the lies breaks nothing of itself.
 #[test]
 fn nothing_is_found_where_nobody_lies() {
-    let (failure, run, _) = search(0..30, Some(Lie::Honest), |_| true);
+    let (failure, run, _) = search_plans(0..30, Some(Lie::Honest), |_| true);
     assert!(run == 30 && failure.is_none(), "{:?}", failure.map(|failure| failure.violations));
 }

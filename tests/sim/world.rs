@@ -34,6 +34,12 @@ thread_local! {
 
 /// Plays a plan from its beginning to its end.
 pub fn run(plan: &Plan, lie: Option<Lie>) -> History {
+    let (played, panics) = simulate(plan.seed, play(plan, lie));
+    History { panics, ..played.unwrap_or_else(|| History::of_nothing(&plan.knobs)) }
+}
+
+/// Runs on a clock that stands still while anybody works, with chance from a seed; and what anybody panicked with.
+pub fn simulate<T>(seed: u64, play: impl Future<Output = T>) -> (Option<T>, Vec<String>) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
@@ -43,15 +49,13 @@ pub fn run(plan: &Plan, lie: Option<Lie>) -> History {
         }));
     });
     PANICS.with_borrow_mut(Vec::clear);
-    let _simulation = ottla::task::simulate(plan.seed);
+    let _simulation = ottla::task::simulate(seed);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     // A harness that fails names its seed, and its plan is shrunk, as if the client had.
-    let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(plan, lie))));
+    let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play)));
     drop(runtime);
-    let mut history = played.unwrap_or_else(|_| History::of_nothing(&plan.knobs));
-    history.panics = PANICS.take();
-    history
+    (played.ok(), PANICS.take())
 }
 
 /// What the consumer was given, and told.

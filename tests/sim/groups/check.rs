@@ -1,0 +1,302 @@
+//! The invariants that a run of a group has to keep.
+
+use super::history::{Deed, Event, History};
+use crate::check::Violation;
+use ottla::consumer::RebalanceKind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long records are held back at most when the coordinator cannot be asked.
+const LONGEST_HOLD: Duration = Duration::from_secs(5);
+/// What a close may take beyond its limit.
+const MOMENT: Duration = Duration::from_millis(520);
+/// What nobody sees of a promise that is a little late.
+const SLACK: Duration = Duration::from_millis(20);
+
+/// How often what happened, over many runs: a simulation in which nothing goes wrong shows nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    pub handed_out: usize,
+    pub again: usize,
+    pub commits: usize,
+    pub assigned: usize,
+    pub revoked: usize,
+    pub lost: usize,
+    pub failed: usize,
+    pub killed: usize,
+    pub stopped: usize,
+    pub struck: usize,
+    /// Partitions that were another one's when their owner was not heard of any more.
+    pub taken: usize,
+    pub slowest: Duration,
+}
+
+impl Tally {
+    pub fn add(&mut self, history: &History) {
+        for event in &history.events {
+            let count = match &event.deed {
+                Deed::HandedOut { .. } => &mut self.handed_out,
+                Deed::Told(RebalanceKind::Assigned, some) if !some.is_empty() => &mut self.assigned,
+                Deed::Told(RebalanceKind::Revoked, _) => &mut self.revoked,
+                Deed::Told(RebalanceKind::Lost, _) => &mut self.lost,
+                Deed::Failed(_) => &mut self.failed,
+                Deed::Killed => &mut self.killed,
+                Deed::Stopped => &mut self.stopped,
+                _ => continue,
+            };
+            *count += 1;
+        }
+        let stored: usize = history.partitions.values().map(Vec::len).sum();
+        let handed_out = |event: &&Event| matches!(event.deed, Deed::HandedOut { .. });
+        self.again += history.events.iter().filter(handed_out).count().saturating_sub(stored);
+        self.commits += history.commits.len();
+        self.struck += history.struck;
+        self.taken += Checker::of(history).taken;
+        self.slowest = self.slowest.max(history.settled.unwrap_or_default());
+    }
+
+    /// What did not happen, or hardly, in this many runs, although they were to be about it.
+    pub fn lacks(&self, runs: u64) -> Vec<&'static str> {
+        let runs = usize::try_from(runs).unwrap_or(usize::MAX);
+        let lacks = [
+            (self.handed_out < runs * 50, "records that were handed out"),
+            (self.commits < runs * 5, "commits"),
+            (self.assigned < runs * 2, "partitions that were assigned"),
+            (self.revoked < runs, "partitions that were given back"),
+            (self.lost < runs / 10, "partitions that were lost"),
+            (self.taken < runs / 10, "partitions that were taken from who was not heard of"),
+            (self.killed < runs / 10, "members that were killed"),
+            (self.stopped < runs / 10, "members that stood still"),
+            (self.struck < runs / 2, "requests that were struck by a fault"),
+        ];
+        lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect()
+    }
+}
+
+impl History {
+    /// When a member was heard last, if its session cannot have ended within these times.
+    fn is_surely_known(&self, member: usize, from: Duration, to: Duration) -> Option<Duration> {
+        let session = self.knobs.as_ref()?.session();
+        let heard = self.heard.get(&member)?;
+        let first = heard.partition_point(|at| *at <= from).saturating_sub(1);
+        let within: Vec<Duration> = heard[first..].iter().copied().filter(|at| *at <= to).collect();
+        let gaps = within.windows(2).map(|pair| pair[1] - pair[0]);
+        let last = *within.last()?;
+        let longest = gaps.chain([to - last]).max()?;
+        (longest + SLACK < session).then_some(last)
+    }
+
+    pub fn violations(&self) -> Vec<Violation> {
+        let panics = self.panics.iter().map(|panic| Violation { invariant: "panic", what: panic.clone() });
+        if self.knobs.is_none() {
+            return panics.collect();
+        }
+        let mut checker = Checker::of(self);
+        checker.found.extend(panics);
+        checker.found
+    }
+}
+
+/// Goes through a history.
+struct Checker<'a> {
+    history: &'a History,
+    found: Vec<Violation>,
+    /// Who has each partition, where it reads on, and since when another one has it as well.
+    owners: BTreeMap<i32, BTreeMap<usize, Owner>>,
+    /// Since when members go on that stood still.
+    awake: BTreeMap<usize, Duration>,
+    handed_out: BTreeMap<i32, BTreeSet<i64>>,
+    /// The next offset that nobody has come back from, and when each one before was.
+    done: BTreeMap<i32, Vec<Duration>>,
+    taken: usize,
+}
+
+struct Owner {
+    since: Duration,
+    next: Option<i64>,
+    taken: Option<(Duration, usize)>,
+}
+
+impl<'a> Checker<'a> {
+    fn of(history: &'a History) -> Checker<'a> {
+        let mut checker = Checker {
+            history,
+            found: Vec::new(),
+            owners: BTreeMap::new(),
+            awake: BTreeMap::new(),
+            handed_out: BTreeMap::new(),
+            done: BTreeMap::new(),
+            taken: 0,
+        };
+        checker.find_done();
+        for event in &history.events {
+            checker.go_through(event);
+        }
+        checker.check_commits();
+        checker.check_end();
+        checker
+    }
+
+    fn broken(&mut self, invariant: &'static str, at: Duration, what: &str) {
+        self.found.push(Violation { invariant, what: format!("{:.3} s: {what}", at.as_secs_f64()) });
+    }
+
+    /// From when on each offset was done, with all before it.
+    fn find_done(&mut self) {
+        let mut first: BTreeMap<(i32, i64), Duration> = BTreeMap::new();
+        let mut handed_out: BTreeMap<(usize, i32), BTreeSet<i64>> = BTreeMap::new();
+        for Event { at, member, deed } in &self.history.events {
+            match deed {
+                Deed::HandedOut { partition, offset, .. } => {
+                    handed_out.entry((*member, *partition)).or_default().insert(*offset);
+                }
+                Deed::Done { partition, next } => {
+                    let its = handed_out.entry((*member, *partition)).or_default();
+                    for offset in its.extract_if(.., |offset| *offset < *next) {
+                        first.entry((*partition, offset)).or_insert(*at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for ((partition, offset), at) in first {
+            let done = self.done.entry(partition).or_default();
+            if usize::try_from(offset) == Ok(done.len()) {
+                done.push(done.last().map_or(at, |before| at.max(*before)));
+            }
+        }
+    }
+
+    fn go_through(&mut self, Event { at, member, deed }: &Event) {
+        let (at, member) = (*at, *member);
+        match deed {
+            Deed::HandedOut { partition, offset, value } => {
+                self.handed_out(at, member, *partition, *offset, value)
+            }
+            Deed::Told(RebalanceKind::Assigned, partitions) => {
+                partitions.iter().for_each(|partition| self.assigned(at, member, *partition));
+            }
+            Deed::Told(_, partitions) => {
+                for partition in partitions {
+                    self.owners.entry(*partition).or_default().remove(&member);
+                }
+            }
+            Deed::Killed | Deed::Dropped => self.is_gone(member),
+            Deed::Closed { took, limit, error } => {
+                self.is_gone(member);
+                let is_late = *took > *limit + MOMENT;
+                let stood = self.awake.get(&member).is_some_and(|awake| *awake + *took > at);
+                if is_late && !stood {
+                    self.broken(
+                        "late",
+                        at,
+                        &format!("m{member} was closed in {took:?}, not {limit:?}: {error:?}"),
+                    );
+                }
+            }
+            Deed::WentOn => drop(self.awake.insert(member, at)),
+            _ => {}
+        }
+    }
+
+    fn is_gone(&mut self, member: usize) {
+        for owners in self.owners.values_mut() {
+            owners.remove(&member);
+        }
+    }
+
+    fn assigned(&mut self, at: Duration, member: usize, partition: i32) {
+        let owners = self.owners.entry(partition).or_default();
+        let mut overlaps = Vec::new();
+        for (other, owner) in owners.iter_mut().filter(|(other, _)| **other != member) {
+            owner.taken.get_or_insert((at, member));
+            self.taken += 1;
+            if let Some(last) = self.history.is_surely_known(*other, owner.since, at) {
+                overlaps
+                    .push(format!("{partition} is m{member}'s, and m{other}'s that was heard at {last:?}"));
+            }
+        }
+        owners.insert(member, Owner { since: at, next: None, taken: None });
+        overlaps.iter().for_each(|overlap| self.broken("overlap", at, overlap));
+    }
+
+    fn handed_out(&mut self, at: Duration, member: usize, partition: i32, offset: i64, value: &str) {
+        self.handed_out.entry(partition).or_default().insert(offset);
+        let record = format!("{partition}-{offset} by m{member}");
+        let stored = self.history.partitions.get(&partition);
+        let stored = stored.zip(usize::try_from(offset).ok()).and_then(|(log, offset)| log.get(offset));
+        if stored.is_none_or(|stored| stored != value) {
+            self.broken("garbled", at, &format!("{record}: {value} is {stored:?}"));
+        }
+        let woke = self.awake.get(&member).copied();
+        let owners = self.owners.entry(partition).or_default();
+        let Some(owner) = owners.get_mut(&member) else {
+            return self.broken("overlap", at, &format!("{record}, which does not have the partition"));
+        };
+        let (before, taken) = (owner.next.replace(offset + 1), owner.taken);
+        match before {
+            Some(next) if next != offset => self.broken("disorder", at, &format!("{record}, not {next}")),
+            Some(_) => {}
+            None => {
+                let of = self.history.commits.iter().filter(|commit| commit.partition == partition);
+                let committed = of.filter(|commit| commit.at <= at).map(|commit| commit.offset).max();
+                if offset > committed.unwrap_or(0) {
+                    self.broken("skipped", at, &format!("{record} is the first after {committed:?}"));
+                }
+            }
+        }
+        // Who stood still asks before it goes on.
+        if let Some((since, other)) = taken
+            && woke.is_some_and(|woke| woke >= since && at < woke + LONGEST_HOLD)
+        {
+            self.broken("overlap", at, &format!("{record}, but it is m{other}'s since {since:?}"));
+        }
+    }
+
+    fn check_commits(&mut self) {
+        let mut last: BTreeMap<i32, i64> = BTreeMap::new();
+        let mut newest: BTreeMap<i32, u64> = BTreeMap::new();
+        for commit in &self.history.commits {
+            let before = last.insert(commit.partition, commit.offset);
+            let newest = newest.entry(commit.partition).or_default();
+            if before.is_some_and(|before| before > commit.offset) {
+                let what = format!("{commit} after {before:?} by {newest}");
+                self.broken("rewound", commit.at, &what);
+            }
+            *newest = commit.connection.max(*newest);
+            let done = self.done.get(&commit.partition).map_or(&[][..], Vec::as_slice);
+            let done = done.partition_point(|at| *at <= commit.at);
+            if usize::try_from(commit.offset).is_ok_and(|offset| offset > done) {
+                self.broken("ahead", commit.at, &format!("{commit}, but only what is before {done} is done"));
+            }
+        }
+    }
+
+    fn check_end(&mut self) {
+        let end = self.history.events.last().map_or(Duration::ZERO, |event| event.at);
+        for (partition, log) in &self.history.partitions {
+            let handed_out = self.handed_out.get(partition);
+            let missing =
+                (0..).take(log.len()).find(|offset| handed_out.is_none_or(|all| !all.contains(offset)));
+            if let Some(offset) = missing {
+                self.broken("skipped", end, &format!("{partition}-{offset} was handed out to nobody"));
+            }
+            let committed = self.history.commits.iter().rfind(|commit| commit.partition == *partition);
+            let committed = committed.map_or(0, |commit| commit.offset);
+            if self.history.settled.is_some() && usize::try_from(committed) != Ok(log.len()) {
+                self.broken(
+                    "uncommitted",
+                    end,
+                    &format!("{committed} of {} of partition {partition}", log.len()),
+                );
+            }
+        }
+        if self.history.settled.is_none() {
+            let failed = self.history.events.iter().rfind(|event| matches!(event.deed, Deed::Failed(_)));
+            self.broken("stalled", end, &format!("the group has not settled; the last error: {failed:?}"));
+        }
+        if self.history.leaked > 0 {
+            self.broken("leaked", end, &format!("{} tasks are left", self.history.leaked));
+        }
+    }
+}
