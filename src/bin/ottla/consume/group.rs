@@ -16,6 +16,7 @@ use ottla::consumer::{Rebalance, RebalanceKind};
 use ottla::{Batch, Client, Consumer, ErrorKind, Start, TopicPartition, task};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// How long the last commit and leaving may take. Who does not want to wait asks for the end once more.
@@ -90,9 +91,16 @@ impl Member {
         }
         let mut builder = client.consumer().subscribe(options.topics.iter().map(String::as_str));
         if !connection.is_quiet() {
-            let group = group.to_owned();
+            let (group, said) = (group.to_owned(), Mutex::new(String::new()));
             builder = builder.on_rebalance(move |rebalance| {
-                eprintln!("ottla: group '{group}': {}", told(&rebalance));
+                let news = told(&rebalance);
+                // Nothing new is of interest once.
+                if let Ok(mut said) = said.lock()
+                    && *said != news
+                {
+                    eprintln!("ottla: group '{group}': {news}");
+                    *said = news;
+                }
                 std::future::ready(())
             });
         }
