@@ -28,7 +28,7 @@ use crate::messages::{
 };
 use crate::wire::Text;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const TYPE: &str = "consumer";
 
@@ -108,7 +108,14 @@ struct Beat {
     /// When the coordinator was heard of.
     heard: Option<Instant>,
     failures: u32,
+    /// How soon the next one comes, while a rebalance is not long ago.
+    soon: Option<Duration>,
 }
+
+/// How soon after a rebalance the first heartbeat comes; each later one comes after twice the time, up to
+/// `heartbeat.interval.ms`. Rebalances come in flocks: who has just joined leads to the next one, and so does each instance of a
+/// service that is rolled out.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Who sent the heartbeat under way: an answer to who the member was before says nothing of who it is.
 #[derive(Debug)]
@@ -392,6 +399,7 @@ impl Classic {
             Ok(target) => {
                 self.phase = Phase::Inside;
                 self.target = Some(target);
+                self.beat.soon = Some(SOON);
                 self.heard(sent);
                 Effects::default()
             }
@@ -592,7 +600,9 @@ impl Classic {
     fn heard(&mut self, at: Instant) {
         self.beat.heard = self.beat.heard.max(Some(at));
         self.beat.failures = 0;
-        self.beat.due = Some(after(at, self.terms.heartbeat_interval));
+        let soon = self.beat.soon.filter(|soon| *soon < self.terms.heartbeat_interval);
+        self.beat.soon = soon.map(|soon| soon.saturating_mul(2));
+        self.beat.due = Some(after(at, soon.unwrap_or(self.terms.heartbeat_interval)));
     }
 
     fn beat_due(&self) -> Option<Instant> {

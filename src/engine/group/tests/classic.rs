@@ -7,11 +7,17 @@ use crate::messages::{
 };
 use bytes::Bytes;
 
-const INTERVAL: Duration = Duration::from_secs(3);
+/// So short that heartbeats right after a rebalance are no more often.
+const INTERVAL: Duration = Duration::from_millis(200);
 const EAGER: [Strategy; 2] = [Strategy::Range, Strategy::CooperativeSticky];
 const COOPERATIVE: [Strategy; 1] = [Strategy::CooperativeSticky];
 
 fn with(terms: Terms, strategies: &[Strategy]) -> Bench {
+    let terms = Terms { heartbeat_interval: INTERVAL, ..terms };
+    seldom(terms, strategies)
+}
+
+fn seldom(terms: Terms, strategies: &[Strategy]) -> Bench {
     let mut bench = Bench::new(Member::classic(terms, strategies.to_vec()));
     bench.subscribe(&["orders"]);
     bench
@@ -23,7 +29,10 @@ fn new(strategies: &[Strategy]) -> Bench {
 
 /// A follower of generation 1 that owns these.
 fn member_with(strategies: &[Strategy], list: &str) -> Bench {
-    let mut bench = new(strategies);
+    settled(new(strategies), list)
+}
+
+fn settled(mut bench: Bench, list: &str) -> Bench {
     bench.join();
     bench.follow(1);
     bench.sync();
@@ -273,11 +282,11 @@ fn a_lease_counts_from_when_the_coordinator_was_asked() {
     assert_eq!(bench.member.lease(), lease(joined), "this process may have been stopped meanwhile");
     let synced = bench.now;
     bench.sync();
-    bench.pass(Duration::from_secs(2));
+    bench.pass(INTERVAL / 2);
     bench.assign("orders-0");
     assert_eq!(bench.member.lease(), lease(synced));
     bench.assigned("orders-0");
-    assert_eq!(bench.wait(), INTERVAL - Duration::from_secs(2));
+    assert_eq!(bench.wait(), INTERVAL / 2);
 }
 
 #[test]
@@ -515,7 +524,9 @@ fn troubles_with_heartbeats_cost_no_partitions_and_no_rebalance() {
 
 #[test]
 fn troubles_with_joining_are_waited_for() {
-    let mut bench = member_with(&COOPERATIVE, "orders-0");
+    let mut bench = settled(seldom(terms(), &COOPERATIVE), "orders-0");
+    // Until they are as seldom as they get.
+    (0..5).for_each(|_| drop(bench.beat(ErrorCode::NONE)));
     bench.beat(ErrorCode::REBALANCE_IN_PROGRESS);
     bench.join();
     for error in [lost(), code(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS), lost(), lost(), lost()] {
@@ -682,4 +693,18 @@ fn who_reads_nothing_any_more_gives_everything_back_and_leaves() {
     bench.subscribe(&["orders"]);
     let Step::Send(Request::Join(request)) = bench.next() else { panic!("it does not join") };
     assert_eq!(request.member_id, Text::default());
+}
+
+#[test]
+fn another_rebalance_right_after_one_is_heard_of_soon() {
+    let mut bench = settled(seldom(terms(), &COOPERATIVE), "orders-0");
+    let waits: Vec<Duration> = (0..6)
+        .map(|_| {
+            let waited = bench.wait();
+            bench.heartbeat();
+            bench.beaten(ErrorCode::NONE);
+            waited
+        })
+        .collect();
+    assert_eq!(waits, [200, 400, 800, 1_600, 3_000, 3_000].map(Duration::from_millis));
 }
