@@ -30,6 +30,10 @@ pub(super) struct Shared {
     pub(super) stir: Notify,
     /// Counts what streams have to look at before they hand out another record: seeks, pauses, partitions that are gone.
     moves: AtomicU64,
+    born: Instant,
+    /// Until when the group surely keeps the partitions for this member, in milliseconds after `born`: what streams look at
+    /// before each record. The largest number when there is no such time.
+    lease: AtomicU64,
     /// How many tasks of the consumer's are still there.
     pub(super) tasks: watch::Sender<usize>,
     pub(super) listener: Option<Listener>,
@@ -115,6 +119,8 @@ impl Shared {
             ask_group: Notify::new(),
             stir: Notify::new(),
             moves: AtomicU64::new(0),
+            born: task::now(),
+            lease: AtomicU64::new(u64::MAX),
             tasks: watch::Sender::new(0),
             listener: None,
             timeout: Duration::ZERO,
@@ -157,6 +163,20 @@ impl Shared {
     /// While the lock is held: who sees the new number sees the change.
     fn is_moved(&self) {
         self.moves.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Until when streams may hand out records without asking whether they may.
+    #[inline]
+    pub(super) fn lease(&self) -> Option<Instant> {
+        let lease = self.lease.load(Ordering::Relaxed);
+        (lease < u64::MAX).then(|| task::after(self.born, Duration::from_millis(lease)))
+    }
+
+    /// Says until when the group surely keeps the partitions.
+    pub(super) fn set_lease(&self, lease: Option<Instant>) {
+        let after = lease.map(|lease| lease.saturating_duration_since(self.born).as_millis());
+        let after = after.map_or(u64::MAX, |after| u64::try_from(after).unwrap_or(u64::MAX));
+        self.lease.store(after, Ordering::Relaxed);
     }
 
     /// Changes whenever a stream has to look whether what it has may still be handed out.

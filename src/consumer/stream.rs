@@ -9,6 +9,7 @@ use crate::engine::TopicPartition;
 use crate::engine::cursor::FetchedBatch;
 use crate::error::Result;
 use crate::records::OwnedRecords;
+use crate::task::CoarseClock;
 use futures_core::Stream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ struct Reading {
     moves: u64,
     /// What is done is said by whoever reads, rather than by his coming back.
     by_hand: bool,
+    clock: CoarseClock,
 }
 
 /// A batch that is being handed out.
@@ -77,7 +79,7 @@ impl Open {
 
 impl Reading {
     fn new(shared: &Shared) -> Reading {
-        Reading { open: None, moves: shared.moves(), by_hand: false }
+        Reading { open: None, moves: shared.moves(), by_hand: false, clock: CoarseClock::new() }
     }
 
     fn begin(&mut self, taken: FetchedBatch, place: Place) {
@@ -92,7 +94,9 @@ impl Reading {
             open.place.came_back();
         }
         let moves = shared.moves();
-        if moves != self.moves {
+        // After a standstill the partition may be another member's.
+        let is_late = shared.lease().is_some_and(|lease| self.clock.read().now > lease);
+        if moves != self.moves || is_late {
             self.moves = moves;
             // Paused, moved, or changing hands: what may come again does when that is over.
             if shared.may_go_on(&open.taken) != Some(true) {

@@ -7,7 +7,7 @@ use ottla::broker::Fate;
 use ottla::consumer::RebalanceKind;
 use ottla::messages::ApiKey;
 use ottla::net::mem::{Faults, Way};
-use ottla::{Client, ErrorKind};
+use ottla::{Client, ErrorKind, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -142,6 +142,30 @@ fn the_listener_can_commit_and_seek() {
             drop(records);
             consumer.close(5 * SECOND).await.unwrap();
             assert_eq!(world.committed(GROUP).await[&at(0)], 8, "{protocol}");
+        });
+    }
+}
+
+/// The same of a stream in the middle of a batch.
+#[test]
+fn after_a_standstill_a_stream_hands_out_nothing_of_the_batch_that_it_has() {
+    for protocol in PROTOCOLS {
+        paused(29, async {
+            let world = World::new(1, 1).await;
+            let batch: Vec<_> =
+                (0..50u32).map(|n| Record::to(TOPIC).partition(0).value(n.to_string())).collect();
+            for record in batch {
+                drop(world.producer.send(record).await.unwrap());
+            }
+            world.producer.flush().await.unwrap();
+            let mut stopped = world.member(protocol).build().await.unwrap();
+            let mut records = stopped.records();
+            assert_eq!(records.next().await.unwrap().unwrap().offset, 0);
+            tokio::time::sleep(2 * SECOND).await;
+            assert_eq!(records.next().await.unwrap().unwrap().offset, 1);
+            tokio::time::advance(Duration::from_secs(120)).await;
+            let next = tokio::time::timeout(Duration::from_millis(1), records.next()).await;
+            assert!(next.is_err(), "{protocol}: {next:?}");
         });
     }
 }

@@ -330,6 +330,7 @@ impl<'a> Membership<'a> {
     /// Says where the member stands.
     fn publish(&mut self, now: Instant) {
         let (identity, lease) = (self.member.identity(), self.member.lease());
+        self.shared.set_lease(lease);
         let is_subscribed = self.is_subscribed;
         let has_failed = self.member.has_failed();
         let is_busy = self.chore || !self.member.owned().is_empty();
