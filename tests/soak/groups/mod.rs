@@ -143,7 +143,8 @@ impl<'a> Storm<'a> {
         let Some(&at) = running.get(self.rng.usize(..running.len().max(1))) else { return };
         match self.rng.u8(..10) {
             0..=3 if self.members.len() < MEMBERS => {
-                self.join(self.kinds[self.rng.usize(..self.kinds.len())]);
+                let kind = self.kinds[self.rng.usize(..self.kinds.len())];
+                self.join(kind);
             }
             4 | 5 if running.len() > 1 => {
                 let mut member = self.members.remove(at);
