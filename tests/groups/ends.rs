@@ -6,6 +6,7 @@ use crate::world::{
 use ottla::broker::Fate;
 use ottla::consumer::RebalanceKind;
 use ottla::messages::ApiKey;
+use ottla::messages::ErrorCode;
 use ottla::net::mem::{Faults, Way};
 use ottla::{Client, ErrorKind, Record};
 use std::sync::Arc;
@@ -73,6 +74,61 @@ fn closing_is_bounded_while_the_coordinator_is_silent() {
             let error = consumer.close(3 * SECOND).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
             assert!(began.elapsed() <= 4 * SECOND, "{:?}", began.elapsed());
+        });
+    }
+}
+
+/// A coordinator holds a JoinGroup back until the others have joined as well: for minutes, perhaps.
+#[test]
+fn a_consumer_that_is_closed_while_it_joins_leaves_no_connection_behind() {
+    paused(37, async {
+        let world = World::new(1, 1).await;
+        world.write(0, 0..1).await;
+        tokio::time::sleep(30 * SECOND).await;
+        let before = world.net.open_ends();
+        world.brokers.on_request(|asked| match asked.api {
+            "JoinGroup" => Fate::LoseRequest,
+            _ => Fate::Pass,
+        });
+        let mut consumer = world.member("classic").build().await.unwrap();
+        tokio::time::sleep(5 * SECOND).await;
+        consumer.close(5 * SECOND).await.unwrap();
+        drop(consumer);
+        tokio::time::sleep(5 * SECOND).await;
+        assert_eq!(world.net.open_ends(), before);
+    });
+}
+
+/// A commit that fails within a rebalance costs that commit, and nothing that comes later.
+#[test]
+fn a_commit_that_failed_once_is_no_reason_to_refuse_others() {
+    for protocol in PROTOCOLS {
+        paused(30, async {
+            let world = World::new(1, 2).await;
+            world.write(0, 0..10).await;
+            world.write(1, 0..10).await;
+            let mut one = world.member(protocol).build().await.unwrap();
+            read(&mut one, 20).await;
+            world.brokers.on_request(|asked| match asked.api {
+                "OffsetCommit" => Fate::Fail(ErrorCode::GROUP_AUTHORIZATION_FAILED),
+                _ => Fate::Pass,
+            });
+            let mut two = world.member(protocol).build().await.unwrap();
+            settle(&mut [&mut one, &mut two], |assigned| shared(assigned, &[1, 1])).await;
+            // First of what was lost by it, then of itself.
+            let codes = [one.commit().await, one.commit().await].map(|failed| failed.unwrap_err().code());
+            assert_eq!(codes[1], Some(ErrorCode::GROUP_AUTHORIZATION_FAILED), "{protocol}: {codes:?}");
+            world.brokers.on_request(|_| Fate::Pass);
+            one.commit().await.unwrap();
+            one.close(5 * SECOND).await.unwrap();
+            // What fails at last is told by close.
+            read_for(&mut two, 5 * SECOND).await;
+            world.brokers.on_request(|asked| match asked.api {
+                "OffsetCommit" => Fate::Fail(ErrorCode::GROUP_AUTHORIZATION_FAILED),
+                _ => Fate::Pass,
+            });
+            let error = two.close(5 * SECOND).await.unwrap_err();
+            assert_eq!(error.code(), Some(ErrorCode::GROUP_AUTHORIZATION_FAILED), "{protocol}: {error}");
         });
     }
 }

@@ -67,6 +67,8 @@ fn sample(name: &str) -> Option<&'static str> {
         "compression.gzip.level" => "9",
         "compression.level" => "7",
         "enable.idempotence" => "false",
+        "enable.auto.commit" => "false",
+        "partition.assignment.strategy" => "sticky,roundrobin",
         "partitioner.class" => "fnv1a",
         "sasl.jaas.config" => {
             "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required extension_a=\"b\";"
@@ -105,6 +107,7 @@ fn around(name: &str) -> Vec<(&'static str, &'static str)> {
             ]),
         _ if name.starts_with("ssl.") => pairs.push(("security.protocol", "SSL")),
         "compression.level" => pairs.push(("compression.type", "zstd")),
+        "enable.auto.commit" => pairs.push(("group.id", "billing")),
         _ => {}
     }
     match name {

@@ -47,7 +47,7 @@ pub(super) async fn revoke(shared: &Arc<Shared>, partitions: Vec<TopicPartition>
         shared.ask_group.notify_one();
         if let Ok(Err(error)) = committed.await {
             tracing::warn!(%error, "what was done before a rebalance was not committed");
-            shared.with(|state| state.ties.as_mut().map(|ties| ties.parting.get_or_insert(error).kind()));
+            shared.with(|state| state.ties.as_mut().map(|ties| ties.part_with(error)));
         }
     }
     listener::tell(shared, RebalanceKind::Revoked, &partitions, by).await;

@@ -163,7 +163,7 @@ impl Shared {
             let Some(ties) = &state.ties else {
                 return Some(no_group("commit offsets"));
             };
-            if ties.parting.is_some() || state.closed && ties.closing.is_some_and(|by| by <= task::now()) {
+            if ties.is_over {
                 return Some(Error::new(ErrorKind::Closed, "commit offsets: the consumer is closed"));
             }
             if let Some(fatal) = &ties.fatal {

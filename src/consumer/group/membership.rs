@@ -134,6 +134,9 @@ pub(in crate::consumer) async fn run(shared: Arc<Shared>, role: Role, _running: 
         let _ = task::until(by, say_goodbye(&shared, goodbye)).await;
     }
     shared.with(State::end_group);
+    drop((membership, works));
+    // A JoinGroup may be held back for as long as max.poll.interval.ms.
+    lane.abandon();
 }
 
 fn new_member(role: &Role) -> Member {
@@ -367,8 +370,10 @@ impl<'a> Membership<'a> {
             let request = ties.commits.next(committer.as_ref(), now);
             let over = ties.commits.take_over();
             for (token, outcome) in &over {
-                if outcome.is_ok() {
-                    ties.committed.extend(token.said.iter().cloned());
+                match outcome {
+                    Ok(()) => ties.committed.extend(token.said.iter().cloned()),
+                    Err(error) if token.reply.is_none() => ties.part_with(error.clone()),
+                    Err(_) => {}
                 }
             }
             (request, over, ties.commits.due())
@@ -515,6 +520,7 @@ impl State {
     fn end_group(&mut self) {
         self.cursors.clear();
         let Some(ties) = &mut self.ties else { return };
+        ties.is_over = true;
         let late = Error::new(ErrorKind::Timeout, "commit offsets: the consumer was closed before");
         ties.commits.fail_all(&late);
         for (token, outcome) in ties.commits.take_over() {

@@ -51,6 +51,8 @@ pub(in crate::consumer) struct Ties {
     pub(super) closing: Option<Instant>,
     /// What went wrong when it was closed.
     pub(super) parting: Option<Error>,
+    /// Nothing is committed any more.
+    pub(super) is_over: bool,
 }
 
 /// Who waits for a commit.
@@ -132,6 +134,7 @@ impl Ties {
             waits: 0,
             closing: None,
             parting: None,
+            is_over: false,
         }
     }
 
@@ -227,6 +230,13 @@ impl Ties {
 
     pub(in crate::consumer) fn is_subscribed(&self) -> bool {
         self.wanted.is_some()
+    }
+
+    /// A commit in the background has failed: whoever closes the consumer hears of it.
+    pub(super) fn part_with(&mut self, error: Error) {
+        if self.closing.is_some() {
+            self.parting.get_or_insert(error);
+        }
     }
 
     /// What went wrong when the consumer was closed.
