@@ -212,6 +212,21 @@ async fn cutting_an_address_resets_its_connections() {
     assert_eq!(client.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_cut_connection_is_held_like_its_bytes_and_heard_when_let_go() {
+    let net = MemNet::new(1);
+    let (_client, mut server) = pair(&net).await;
+    net.set_faults(HOST, PORT, to_server(Way { hold: true, ..Way::default() }));
+    let waiting = task::spawn(async move { server.read_u8().await });
+    task::sleep_until(soon()).await;
+    net.cut(HOST, PORT);
+    task::sleep_until(soon()).await;
+    assert!(!waiting.is_finished());
+    net.set_faults(HOST, PORT, Faults::default());
+    let heard = task::until(soon(), waiting).await.expect("it hears of it").unwrap();
+    assert_eq!(heard.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
 /// The same seed makes the same run: which writes are short, and when bytes arrive.
 #[tokio::test(start_paused = true)]
 async fn a_seed_repeats_a_run() {
