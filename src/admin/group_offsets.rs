@@ -8,8 +8,7 @@ use crate::engine::{OffsetAndMetadata, TopicPartition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::messages::{
     ErrorCode, OffsetCommitResponse, OffsetDeletePartition, OffsetDeleteRequest, OffsetDeleteResponse,
-    OffsetDeleteTopic, OffsetFetchGroup, OffsetFetchGroupResponse, OffsetFetchPartitionResponse,
-    OffsetFetchRequest, OffsetFetchResponse,
+    OffsetDeleteTopic, OffsetFetchGroup, OffsetFetchGroupResponse, OffsetFetchRequest, OffsetFetchResponse,
 };
 use crate::wire::{Span, Text};
 use std::collections::BTreeMap;
@@ -156,19 +155,15 @@ fn offsets(told: OffsetFetchGroupResponse, attempt: &str) -> Outcomes<OffsetAndM
     for topic in told.topics {
         let name = topic.name.detach();
         for partition in topic.partitions {
-            let OffsetFetchPartitionResponse { partition_index, committed_offset, error_code, .. } =
-                partition;
-            let outcome = match error_code.ok() {
-                Err(code) => Err(partition_error(code, attempt, &name, partition_index)),
-                // Nothing was committed.
-                Ok(()) if committed_offset < 0 => continue,
-                Ok(()) => Ok(OffsetAndMetadata {
-                    offset: committed_offset,
-                    leader_epoch: Some(partition.committed_leader_epoch.0).filter(|epoch| *epoch >= 0),
-                    metadata: partition.metadata.as_deref().unwrap_or_default().to_owned(),
-                }),
+            let index = partition.partition_index;
+            let outcome = match partition.error_code.ok() {
+                Err(code) => Err(partition_error(code, attempt, &name, index)),
+                Ok(()) => match OffsetAndMetadata::told(&partition) {
+                    Some(committed) => Ok(committed),
+                    None => continue,
+                },
             };
-            offsets.insert(TopicPartition::new(name.clone(), partition_index), outcome);
+            offsets.insert(TopicPartition::new(name.clone(), index), outcome);
         }
     }
     offsets

@@ -1,5 +1,7 @@
 //! [`OffsetAndMetadata`]: what a group commits for a partition.
 
+use crate::messages::OffsetFetchPartitionResponse;
+
 /// What a group commits for a partition: where to read on, and a text of the application's own.
 ///
 /// ```
@@ -38,6 +40,17 @@ impl OffsetAndMetadata {
     pub fn metadata(mut self, metadata: impl Into<String>) -> OffsetAndMetadata {
         self.metadata = metadata.into();
         self
+    }
+}
+
+impl OffsetAndMetadata {
+    /// What an answer says that was committed; `None` when nothing was.
+    pub(crate) fn told(told: &OffsetFetchPartitionResponse) -> Option<OffsetAndMetadata> {
+        (told.committed_offset >= 0).then(|| OffsetAndMetadata {
+            offset: told.committed_offset,
+            leader_epoch: Some(told.committed_leader_epoch.0).filter(|epoch| *epoch >= 0),
+            metadata: told.metadata.as_deref().unwrap_or_default().to_owned(),
+        })
     }
 }
 

@@ -232,3 +232,17 @@ async fn beside_a_broker_that_is_silent_another_one_is_asked() {
         assert!(ms_since(start) <= SOON_MS, "{} ms", ms_since(start));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_be_given_longer_than_others() {
+    let _seed = simulate(10);
+    let world = world(10).await;
+    world.cluster.refresh(within(SECOND)).await.unwrap();
+    let slow = Fault::new(Fate::Delay(100 * SECOND)).api(ApiKey::OFFSET_FETCH);
+    world.brokers.add_fault(slow);
+    let link = world.cluster.link(BrokerId(1), Lane::Group, within(SECOND)).await.unwrap();
+    let request = OffsetFetchRequest { groups: vec![Default::default()], ..Default::default() };
+    link.clone().with_timeout(200 * SECOND).call(&request, Span::from(8)).await.unwrap();
+    let error = link.call(&request, Span::from(8)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}

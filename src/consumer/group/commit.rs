@@ -311,16 +311,11 @@ fn offsets(
         for one in topic.partitions {
             let partition = TopicPartition::new(name.clone(), one.partition_index);
             match one.error_code {
-                ErrorCode::NONE if one.committed_offset >= 0 => {
-                    let committed = OffsetAndMetadata {
-                        offset: one.committed_offset,
-                        leader_epoch: Some(one.committed_leader_epoch.0).filter(|epoch| *epoch >= 0),
-                        metadata: one.metadata.as_deref().unwrap_or_default().to_owned(),
-                    };
-                    offsets.insert(partition, committed);
-                }
                 // A topic that the coordinator does not know has no offsets.
-                ErrorCode::NONE | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {}
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {}
+                ErrorCode::NONE => {
+                    offsets.extend(OffsetAndMetadata::told(&one).map(|committed| (partition, committed)));
+                }
                 code => {
                     let error = Error::broker_code(code, attempt.to_owned());
                     return Err(error.topic(partition.topic.as_str()).partition(partition.partition));
