@@ -69,11 +69,6 @@ impl OwnLane {
     pub(crate) async fn link(&self, id: BrokerId, deadline: Instant) -> Result<Link> {
         self.cluster.link(id, self.line, deadline).await
     }
-
-    /// Closes the connections at once, whatever is under way on them.
-    pub(crate) fn abandon(self) {
-        self.cluster.shared.pool.abandon(self.line);
-    }
 }
 
 impl Drop for OwnLane {

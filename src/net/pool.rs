@@ -108,21 +108,6 @@ impl Pool {
         }
     }
 
-    /// Closes a line's connections at once: nobody waits any more for what is under way on them, and brokers may hold it back for
-    /// minutes.
-    pub(crate) fn abandon(&self, line: Line) {
-        let mut handles = Vec::new();
-        if let Some(brokers) = lock(&self.brokers).as_mut() {
-            for Broker { lines, pace } in brokers.values_mut() {
-                if let Some(Stage::Open(handle)) = lines.remove(&line).map(|attempt| attempt.stage(pace)) {
-                    handles.push(handle);
-                }
-            }
-        }
-        let gone = || Error::new(ErrorKind::Closed, "wait for an answer: whoever has asked is gone");
-        handles.iter().for_each(|handle| handle.close(gone()));
-    }
-
     /// The connection to a broker on a line: the one that is there, or a new one.
     ///
     /// # Errors

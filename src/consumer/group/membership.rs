@@ -134,9 +134,6 @@ pub(in crate::consumer) async fn run(shared: Arc<Shared>, role: Role, _running: 
         let _ = task::until(by, say_goodbye(&shared, goodbye)).await;
     }
     shared.with(State::end_group);
-    drop((membership, works));
-    // A JoinGroup may be held back for as long as max.poll.interval.ms.
-    lane.abandon();
 }
 
 fn new_member(role: &Role) -> Member {
