@@ -333,6 +333,16 @@ apis! {
         versions 0..=6 unstable 6 flexible 2.. throttle 1.., route TransactionCoordinator, lane Normal, repeatable;
     OFFSET_FOR_LEADER_EPOCH OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
         versions 2..=4 flexible 4.. throttle 2.., route Leader, lane Normal, repeatable;
+    ADD_PARTITIONS_TO_TXN AddPartitionsToTxn: AddPartitionsToTxnRequest => AddPartitionsToTxnResponse,
+        versions 0..=5 flexible 3.. throttle 1.., route TransactionCoordinator, lane Normal, repeatable;
+    ADD_OFFSETS_TO_TXN AddOffsetsToTxn: AddOffsetsToTxnRequest => AddOffsetsToTxnResponse,
+        versions 0..=4 flexible 3.. throttle 1.., route TransactionCoordinator, lane Normal, repeatable;
+    END_TXN EndTxn: EndTxnRequest => EndTxnResponse,
+        versions 0..=5 flexible 3.. throttle 1.., route TransactionCoordinator, lane Normal, repeatable;
+    WRITE_TXN_MARKERS WriteTxnMarkers: WriteTxnMarkersRequest => WriteTxnMarkersResponse,
+        versions 1..=2 flexible 1.., route Leader, lane Slow, once;
+    TXN_OFFSET_COMMIT TxnOffsetCommit: TxnOffsetCommitRequest => TxnOffsetCommitResponse,
+        versions 0..=5 flexible 3.. throttle 1.., route GroupCoordinator, lane Normal, repeatable;
     SASL_AUTHENTICATE SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse,
         versions 0..=2 flexible 2.., route Node, lane Normal, once;
     DELETE_GROUPS DeleteGroups: DeleteGroupsRequest => DeleteGroupsResponse,

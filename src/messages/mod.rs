@@ -25,6 +25,8 @@ mod ids;
 mod leader_hint;
 mod record_set;
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
@@ -33,6 +35,7 @@ mod create_topics;
 mod delete_groups;
 mod delete_topics;
 mod describe_groups;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -50,6 +53,8 @@ mod produce;
 mod sasl_authenticate;
 mod sasl_handshake;
 mod sync_group;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 pub use api::{APIS, AnyRequest, AnyResponse, Api, Lane, MessageError, Request, Response, Route, api};
 pub use api_key::ApiKey;
@@ -63,6 +68,8 @@ pub use ids::{
 pub use leader_hint::{CurrentLeader, NodeEndpoint};
 pub use record_set::RecordSet;
 
+pub use add_offsets_to_txn::*;
+pub use add_partitions_to_txn::*;
 pub use api_versions::*;
 pub use consumer_group_describe::*;
 pub use consumer_group_heartbeat::*;
@@ -71,6 +78,7 @@ pub use create_topics::*;
 pub use delete_groups::*;
 pub use delete_topics::*;
 pub use describe_groups::*;
+pub use end_txn::*;
 pub use fetch::*;
 pub use find_coordinator::*;
 pub use heartbeat::*;
@@ -91,6 +99,8 @@ pub use produce::*;
 pub use sasl_authenticate::*;
 pub use sasl_handshake::*;
 pub use sync_group::*;
+pub use txn_offset_commit::*;
+pub use write_txn_markers::*;
 
 #[cfg(test)]
 mod tests;

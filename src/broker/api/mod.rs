@@ -154,6 +154,12 @@ pub(super) fn handle(
             let error_code = context.refused_code().unwrap_or_default();
             Step::respond(SaslAuthenticateResponse { error_code, ..Default::default() })
         }
+        // Not offered yet.
+        AnyRequest::AddPartitionsToTxn(_)
+        | AnyRequest::AddOffsetsToTxn(_)
+        | AnyRequest::EndTxn(_)
+        | AnyRequest::WriteTxnMarkers(_)
+        | AnyRequest::TxnOffsetCommit(_) => Step::Close("transactions are not served"),
         request @ (AnyRequest::SaslHandshake(_) | AnyRequest::SaslAuthenticate(_)) => {
             Step::Authenticate(Box::new(request), Manner::Whole)
         }
