@@ -39,6 +39,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("api_versions.spec", include_str!("../api_versions.spec")),
     ("create_topics.spec", include_str!("../create_topics.spec")),
     ("delete_topics.spec", include_str!("../delete_topics.spec")),
+    ("delete_records.spec", include_str!("../delete_records.spec")),
     ("init_producer_id.spec", include_str!("../init_producer_id.spec")),
     ("offset_for_leader_epoch.spec", include_str!("../offset_for_leader_epoch.spec")),
     ("add_partitions_to_txn.spec", include_str!("../add_partitions_to_txn.spec")),
@@ -46,11 +47,16 @@ pub const FILES: &[(&str, &str)] = &[
     ("end_txn.spec", include_str!("../end_txn.spec")),
     ("write_txn_markers.spec", include_str!("../write_txn_markers.spec")),
     ("txn_offset_commit.spec", include_str!("../txn_offset_commit.spec")),
+    ("describe_configs.spec", include_str!("../describe_configs.spec")),
     ("sasl_authenticate.spec", include_str!("../sasl_authenticate.spec")),
+    ("create_partitions.spec", include_str!("../create_partitions.spec")),
     ("delete_groups.spec", include_str!("../delete_groups.spec")),
+    ("incremental_alter_configs.spec", include_str!("../incremental_alter_configs.spec")),
     ("offset_delete.spec", include_str!("../offset_delete.spec")),
+    ("describe_cluster.spec", include_str!("../describe_cluster.spec")),
     ("consumer_group_heartbeat.spec", include_str!("../consumer_group_heartbeat.spec")),
     ("consumer_group_describe.spec", include_str!("../consumer_group_describe.spec")),
+    ("describe_topic_partitions.spec", include_str!("../describe_topic_partitions.spec")),
 ];
 
 /// Every spec there is.

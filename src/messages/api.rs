@@ -329,6 +329,8 @@ apis! {
         versions 2..=7 flexible 5.. throttle 3.., route Controller, lane Slow, once;
     DELETE_TOPICS DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse,
         versions 1..=6 flexible 4.. throttle 2.., route Controller, lane Slow, once;
+    DELETE_RECORDS DeleteRecords: DeleteRecordsRequest => DeleteRecordsResponse,
+        versions 0..=2 flexible 2.. throttle 1.., route Leader, lane Slow, once;
     INIT_PRODUCER_ID InitProducerId: InitProducerIdRequest => InitProducerIdResponse,
         versions 0..=6 unstable 6 flexible 2.. throttle 1.., route TransactionCoordinator, lane Normal, repeatable;
     OFFSET_FOR_LEADER_EPOCH OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
@@ -343,16 +345,26 @@ apis! {
         versions 1..=2 flexible 1.., route Leader, lane Slow, once;
     TXN_OFFSET_COMMIT TxnOffsetCommit: TxnOffsetCommitRequest => TxnOffsetCommitResponse,
         versions 0..=5 flexible 3.. throttle 1.., route GroupCoordinator, lane Normal, repeatable;
+    DESCRIBE_CONFIGS DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse,
+        versions 1..=4 flexible 4.. throttle 2.., route Any, lane Normal, repeatable;
     SASL_AUTHENTICATE SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse,
         versions 0..=2 flexible 2.., route Node, lane Normal, once;
+    CREATE_PARTITIONS CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse,
+        versions 0..=3 flexible 2.. throttle 1.., route Controller, lane Slow, once;
     DELETE_GROUPS DeleteGroups: DeleteGroupsRequest => DeleteGroupsResponse,
         versions 0..=2 flexible 2.. throttle 1.., route GroupCoordinator, lane Slow, once;
+    INCREMENTAL_ALTER_CONFIGS IncrementalAlterConfigs: IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
+        versions 0..=1 flexible 1.. throttle 0.., route Controller, lane Slow, once;
     OFFSET_DELETE OffsetDelete: OffsetDeleteRequest => OffsetDeleteResponse,
         versions 0..=0 throttle 0.., route GroupCoordinator, lane Slow, repeatable;
+    DESCRIBE_CLUSTER DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,
+        versions 0..=2 flexible 0.. throttle 0.., route Any, lane Normal, repeatable;
     CONSUMER_GROUP_HEARTBEAT ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,
         versions 0..=1 flexible 0.. throttle 0.., route GroupCoordinator, lane Group, once;
     CONSUMER_GROUP_DESCRIBE ConsumerGroupDescribe: ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse,
         versions 0..=1 flexible 0.. throttle 0.., route GroupCoordinator, lane Normal, repeatable;
+    DESCRIBE_TOPIC_PARTITIONS DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
+        versions 0..=0 flexible 0.. throttle 0.., route Any, lane Normal, repeatable;
 }
 
 #[cfg(test)]

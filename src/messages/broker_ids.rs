@@ -2,7 +2,7 @@
 
 use super::BrokerId;
 use crate::wire::schema::Type;
-use crate::wire::{Fault, Reader, Sink, Wire};
+use crate::wire::{Fault, Nullable, Reader, Sink, Wire};
 use std::{fmt, ops::Deref, slice};
 
 /// A list of broker ids that needs no allocation up to seven, which halves the cost of decoding a Metadata response.
@@ -70,8 +70,23 @@ impl Wire for BrokerIds {
 
     #[inline(always)]
     fn encode<S: Sink>(&self, sink: &mut S) {
-        let ids = self.as_slice();
-        sink.bytes_len(Some(ids.len()));
+        BrokerIds::encode_option(Some(self), sink);
+    }
+
+    #[inline]
+    fn decode(reader: &mut Reader<'_>) -> BrokerIds {
+        BrokerIds::decode_option(reader).unwrap_or_else(|| {
+            reader.fail(Fault::Null);
+            BrokerIds::default()
+        })
+    }
+}
+
+impl Nullable for BrokerIds {
+    #[inline(always)]
+    fn encode_option<S: Sink>(value: Option<&Self>, sink: &mut S) {
+        sink.bytes_len(value.map(|ids| ids.len()));
+        let ids = value.map_or(&[][..], BrokerIds::as_slice);
         sink.fill(size_of_val(ids), |bytes| {
             for (slot, id) in bytes.as_chunks_mut().0.iter_mut().zip(ids) {
                 *slot = id.0.to_be_bytes();
@@ -80,13 +95,10 @@ impl Wire for BrokerIds {
     }
 
     #[inline]
-    fn decode(reader: &mut Reader<'_>) -> BrokerIds {
-        let Some(count) = reader.count(size_of::<BrokerId>(), size_of::<BrokerId>()) else {
-            reader.fail(Fault::Null);
-            return BrokerIds::default();
-        };
+    fn decode_option(reader: &mut Reader<'_>) -> Option<Self> {
+        let count = reader.count(size_of::<BrokerId>(), size_of::<BrokerId>())?;
         let bytes = reader.take(count.saturating_mul(size_of::<BrokerId>()));
-        bytes.as_chunks().0.iter().map(|id| BrokerId(i32::from_be_bytes(*id))).collect()
+        Some(bytes.as_chunks().0.iter().map(|id| BrokerId(i32::from_be_bytes(*id))).collect())
     }
 }
 

@@ -91,6 +91,15 @@ ids! {
 
     /// What a coordinator coordinates; the values that Kafka knows are constants.
     pub struct CoordinatorType(i8);
+
+    /// Whose settings they are; the values that Kafka knows are constants.
+    pub struct ConfigResourceType(i8);
+
+    /// How a setting is changed; the values that Kafka knows are constants.
+    pub struct AlterConfigOperation(i8);
+
+    /// What nodes of a cluster are asked for; the values that Kafka knows are constants.
+    pub struct EndpointType(i8);
 }
 
 impl MemberEpoch {
@@ -127,4 +136,35 @@ impl CoordinatorType {
     pub const TRANSACTION: CoordinatorType = CoordinatorType(1);
     /// Of a share partition (KIP-932); the key is `group:topic id:partition`.
     pub const SHARE: CoordinatorType = CoordinatorType(2);
+}
+
+impl ConfigResourceType {
+    /// A topic's, by its name.
+    pub const TOPIC: ConfigResourceType = ConfigResourceType(2);
+    /// A broker's, by its id; of all brokers when that is empty.
+    pub const BROKER: ConfigResourceType = ConfigResourceType(4);
+    /// The levels of a broker's loggers, by its id.
+    pub const BROKER_LOGGER: ConfigResourceType = ConfigResourceType(8);
+    /// What clients are to tell of their metrics (KIP-714).
+    pub const CLIENT_METRICS: ConfigResourceType = ConfigResourceType(16);
+    /// A group's, by its id (KIP-848).
+    pub const GROUP: ConfigResourceType = ConfigResourceType(32);
+}
+
+impl AlterConfigOperation {
+    /// It gets this value.
+    pub const SET: AlterConfigOperation = AlterConfigOperation(0);
+    /// It goes back to its default.
+    pub const DELETE: AlterConfigOperation = AlterConfigOperation(1);
+    /// The value is added to its list.
+    pub const APPEND: AlterConfigOperation = AlterConfigOperation(2);
+    /// The value is taken out of its list.
+    pub const SUBTRACT: AlterConfigOperation = AlterConfigOperation(3);
+}
+
+impl EndpointType {
+    /// Brokers.
+    pub const BROKERS: EndpointType = EndpointType(1);
+    /// Controllers (KIP-919).
+    pub const CONTROLLERS: EndpointType = EndpointType(2);
 }

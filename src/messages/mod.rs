@@ -31,14 +31,20 @@ mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod consumer_protocol;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
+mod describe_topic_partitions;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
@@ -62,8 +68,8 @@ pub use broker_ids::BrokerIds;
 pub use error_code::{ErrorClass, ErrorCode};
 pub use header::{ClientId, RequestHeader, ResponseHeader};
 pub use ids::{
-    Acks, BrokerId, CoordinatorType, GenerationId, IsolationLevel, LeaderEpoch, MemberEpoch, ProducerEpoch,
-    ProducerId,
+    Acks, AlterConfigOperation, BrokerId, ConfigResourceType, CoordinatorType, EndpointType, GenerationId,
+    IsolationLevel, LeaderEpoch, MemberEpoch, ProducerEpoch, ProducerId,
 };
 pub use leader_hint::{CurrentLeader, NodeEndpoint};
 pub use record_set::RecordSet;
@@ -74,14 +80,20 @@ pub use api_versions::*;
 pub use consumer_group_describe::*;
 pub use consumer_group_heartbeat::*;
 pub use consumer_protocol::*;
+pub use create_partitions::*;
 pub use create_topics::*;
 pub use delete_groups::*;
+pub use delete_records::*;
 pub use delete_topics::*;
+pub use describe_cluster::*;
+pub use describe_configs::*;
 pub use describe_groups::*;
+pub use describe_topic_partitions::*;
 pub use end_txn::*;
 pub use fetch::*;
 pub use find_coordinator::*;
 pub use heartbeat::*;
+pub use incremental_alter_configs::*;
 pub use init_producer_id::*;
 pub use join_group::*;
 pub use leave_group::*;

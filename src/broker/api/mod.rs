@@ -163,6 +163,8 @@ pub(super) fn handle(
         request @ (AnyRequest::SaslHandshake(_) | AnyRequest::SaslAuthenticate(_)) => {
             Step::Authenticate(Box::new(request), Manner::Whole)
         }
+        // Nothing that is not offered comes so far.
+        _ => Step::Close("an API that is not served"),
     };
     Outcome::Done(step)
 }

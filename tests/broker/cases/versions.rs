@@ -15,7 +15,19 @@ fn software() -> ApiVersionsRequest {
 }
 
 /// What the embedded broker does not serve yet.
-const UNSERVED: [ApiKey; 2] = [ApiKey::CONSUMER_GROUP_HEARTBEAT, ApiKey::CONSUMER_GROUP_DESCRIBE];
+const UNSERVED: [ApiKey; 11] = [
+    ApiKey::ADD_PARTITIONS_TO_TXN,
+    ApiKey::ADD_OFFSETS_TO_TXN,
+    ApiKey::END_TXN,
+    ApiKey::WRITE_TXN_MARKERS,
+    ApiKey::TXN_OFFSET_COMMIT,
+    ApiKey::DELETE_RECORDS,
+    ApiKey::DESCRIBE_CONFIGS,
+    ApiKey::CREATE_PARTITIONS,
+    ApiKey::INCREMENTAL_ALTER_CONFIGS,
+    ApiKey::DESCRIBE_CLUSTER,
+    ApiKey::DESCRIBE_TOPIC_PARTITIONS,
+];
 
 pub fn the_offer_is_that_of_kafka_for_what_is_served(target: &Target) {
     let mut peer = target.connect();
