@@ -4,7 +4,7 @@
 //! Different from Kafka: all replicas are one log, so a follower is never behind. It is in sync as soon as its broker is
 //! back, and an election loses records only where a test says which; nobody's leadership is given back by itself (`auto.leader.rebalance.enable`).
 
-use super::state::{Refused, State};
+use super::state::{Refused, State, coordinator_among};
 use super::topic::Partition;
 use crate::messages::{BrokerId, BrokerIds, ErrorCode, LeaderEpoch};
 
@@ -23,7 +23,8 @@ impl State {
             node.is_fenced = true;
         }
         self.forget_sessions(gone);
-        self.groups.lose_coordinator(gone);
+        let live: BrokerIds = self.live().map(|(id, _)| id).collect();
+        self.groups.brokers_changed(|id| coordinator_among(&live, id));
         for (min_insync, partition) in self.topics.partitions_mut() {
             partition.lose(gone, min_insync);
             self.woken.extend(&partition.watchers);
@@ -34,8 +35,8 @@ impl State {
     pub(super) fn unfence(&mut self, back: BrokerId) {
         let Some(node) = self.nodes.get_mut(&back) else { return };
         node.is_fenced = false;
-        self.groups.brokers_changed();
         let live: BrokerIds = self.live().map(|(id, _)| id).collect();
+        self.groups.brokers_changed(|id| coordinator_among(&live, id));
         for (_, partition) in self.topics.partitions_mut() {
             partition.regain(back, &live);
             self.woken.extend(&partition.watchers);

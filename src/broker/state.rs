@@ -133,9 +133,8 @@ impl State {
 
     /// The broker that coordinates a group or a transactional id; the same for as long as the same brokers are there.
     pub(super) fn coordinator(&self, key: &str) -> Option<BrokerId> {
-        let hash = key.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
-        let place = (hash as usize).checked_rem(self.live().count())?;
-        self.live().nth(place).map(|(id, _)| id)
+        let live: BrokerIds = self.live().map(|(id, _)| id).collect();
+        coordinator_among(&live, key)
     }
 
     /// Lets a group do what is due, if there is one and the broker that was asked coordinates it.
@@ -305,6 +304,13 @@ pub(super) fn leader_hint(code: ErrorCode, asked: BrokerId, partition: Option<&P
         }
         None => CurrentLeader::default(),
     }
+}
+
+/// The one among these that coordinates a group or a transactional id.
+pub(super) fn coordinator_among(live: &[BrokerId], key: &str) -> Option<BrokerId> {
+    let hash = key.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let place = (hash as usize).checked_rem(live.len())?;
+    live.get(place).copied()
 }
 
 fn random_id(rng: &mut fastrand::Rng) -> Uuid {

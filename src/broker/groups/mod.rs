@@ -218,15 +218,13 @@ impl Groups {
         due
     }
 
-    /// A broker is gone: what it coordinates is somebody else's, or its own when it is back, but then it has lost sight of it.
-    pub(super) fn lose_coordinator(&mut self, gone: BrokerId) {
-        let its = self.groups.values_mut().filter(|group| group.coordinator == gone);
-        its.for_each(|group| group.coordinator = BrokerId::NONE);
-        self.answers.wake_all();
-    }
-
-    /// Brokers have come or gone: whoever waits at a coordinator asks whether it still is one.
-    pub(super) fn brokers_changed(&mut self) {
+    /// Brokers have come or gone. What is another one's now is lost sight of, even if it comes back before anybody asks; and
+    /// whoever waits at a coordinator asks whether it still is one.
+    pub(super) fn brokers_changed(&mut self, coordinator: impl Fn(&str) -> Option<BrokerId>) {
+        let moved = |(id, group): &(&Text, &mut Group)| coordinator(id) != Some(group.coordinator);
+        for (_, group) in self.groups.iter_mut().filter(moved) {
+            group.coordinator = BrokerId::NONE;
+        }
         self.answers.wake_all();
     }
 

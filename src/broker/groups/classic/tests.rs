@@ -341,11 +341,11 @@ fn who_waits_is_told_that_the_coordinator_is_another() {
 }
 
 #[test]
-fn a_broker_that_was_away_has_lost_sight_of_its_groups() {
+fn a_coordinator_that_another_one_was_in_between_has_lost_sight_of_its_groups() {
     let mut bench = Bench::new();
     let member = bench.settled();
-    bench.groups.lose_coordinator(BrokerId(2));
-    bench.groups.lose_coordinator(BrokerId(1));
+    bench.groups.brokers_changed(|_| Some(BrokerId(2)));
+    bench.groups.brokers_changed(|_| Some(BrokerId(1)));
     assert_eq!(bench.at(60).beat(&member), ErrorCode::NONE);
 }
 
