@@ -548,7 +548,7 @@ impl State {
     }
 
     /// Whether nothing is to be handed out before the coordinator was heard of.
-    fn holds(&mut self, now: Instant) -> bool {
+    pub(super) fn holds(&mut self, now: Instant) -> bool {
         self.ties.as_mut().is_some_and(|ties| ties.holds(now))
     }
 

@@ -110,6 +110,11 @@ async fn begin(shared: &Arc<Shared>, partitions: &[TopicPartition]) -> bool {
             }
         }
     };
+    // After a standstill they may be others' since long.
+    shared.reached(never, |state| is_over(state) || !state.holds(task::now())).await;
+    if shared.with(is_over) {
+        return false;
+    }
     shared.redirect(|state| {
         for partition in partitions {
             let known = committed.get(partition);

@@ -164,7 +164,7 @@ impl<'a> Membership<'a> {
         due[2] = self.look_for_topics(works, now);
         let (closing, held) = self.shared.with(|state| {
             let ties = state.ties.as_ref();
-            (ties.and_then(|ties| ties.closing), ties.and_then(|ties| ties.held_until()))
+            (ties.and_then(|ties| ties.closing), ties.and_then(|ties| ties.look_at()))
         });
         due[3] = held;
         due[4] = closing;
@@ -441,11 +441,11 @@ impl<'a> Membership<'a> {
             Done::Topics(topics) => self.member.lead(&topics),
             Done::Committed(answer) => {
                 let rng = &mut self.rng;
-                self.shared.with(|state| {
-                    if let Some(ties) = &mut state.ties {
-                        ties.commits.digest(answer, now, rng);
-                    }
-                });
+                let refused = self.shared.with(|state| state.ties.as_mut()?.commits.digest(answer, now, rng));
+                if let Some((code, committer)) = refused {
+                    let effects = self.member.refused(code, &committer, now, rng);
+                    self.heed(effects, None);
+                }
             }
             Done::Matched(matched) => self.matched(matched, now),
             Done::Learned(Ok(names)) => {
@@ -467,7 +467,13 @@ impl<'a> Membership<'a> {
         if matches!(answer, Answer::Leave(_) | Answer::Modern(_)) {
             self.leaving = self.leaving.saturating_sub(1);
         }
-        let Effects { find_coordinator, tell } = self.member.digest(answer, now, &mut self.rng);
+        let effects = self.member.digest(answer, now, &mut self.rng);
+        self.heed(effects, broker);
+    }
+
+    /// What an answer means beyond the member itself.
+    fn heed(&mut self, effects: Effects, broker: Option<BrokerId>) {
+        let Effects { find_coordinator, tell } = effects;
         let group = &self.role.terms.group;
         if find_coordinator && let Some(broker) = broker {
             self.shared.cluster.forget_coordinator(group, broker);
@@ -519,7 +525,7 @@ impl State {
         let Some(ties) = &mut self.ties else { return };
         ties.is_over = true;
         let late = Error::new(ErrorKind::Timeout, "commit offsets: the consumer was closed before");
-        ties.commits.fail_all(&late);
+        ties.commits.end(&late);
         for (token, outcome) in ties.commits.take_over() {
             if let Err(error) = &outcome {
                 ties.parting.get_or_insert_with(|| error.clone());

@@ -17,6 +17,8 @@ use tokio::sync::oneshot;
 /// How long records are held back at most while the coordinator cannot be asked whether the partitions are still this
 /// member's.
 const LONGEST_HOLD: Duration = Duration::from_secs(5);
+/// How often it is looked whether records are held back; who has not looked for twice the time has stood still.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// What ties a consumer to its group.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub(in crate::consumer) struct Ties {
     pub(super) standing: Standing,
     /// Until when the coordinator surely keeps the partitions for this member.
     pub(super) lease: Option<Instant>,
-    hold: Hold,
+    hold: Option<Hold>,
     /// What is subscribed to; `None` when the application assigns.
     pub(super) wanted: Option<Wanted>,
     pub(super) orders: Orders,
@@ -98,13 +100,27 @@ pub(super) enum Absence {
     Told,
 }
 
-/// Whether records are held back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hold {
-    Free,
-    Until(Instant),
-    /// It took too long.
-    GivenUp,
+/// Records are held back, or were until it took too long.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    until: Instant,
+    /// When the membership has looked last.
+    looked: Instant,
+}
+
+impl Hold {
+    fn begin(now: Instant) -> Hold {
+        Hold { until: task::after(now, LONGEST_HOLD), looked: now }
+    }
+
+    /// Whether nobody looked for long: the coordinator is to be heard of anew, however long that took before.
+    fn stood_still(&self, now: Instant) -> bool {
+        now > task::after(self.looked, GLANCE.saturating_mul(2))
+    }
+
+    fn holds(&self) -> bool {
+        self.looked < self.until
+    }
 }
 
 impl Ties {
@@ -124,7 +140,7 @@ impl Ties {
             identity: Identity::none(),
             standing: Standing::Alone,
             lease: None,
-            hold: Hold::Free,
+            hold: None,
             wanted: None,
             orders: Orders::default(),
             watched: BTreeSet::new(),
@@ -169,7 +185,7 @@ impl Ties {
     }
 
     pub(in crate::consumer) fn has_orders(&self) -> bool {
-        self.orders.resume || matches!(self.hold, Hold::Until(_))
+        self.orders.resume || self.is_held()
     }
 
     pub(in crate::consumer) fn is_waited_for(&self) -> bool {
@@ -186,38 +202,40 @@ impl Ties {
     pub(in crate::consumer) fn holds(&mut self, now: Instant) -> bool {
         // Who was cast out has still to drop what it had.
         let Some(lease) = self.lease else { return self.standing == Standing::Outside };
-        if now <= lease {
-            self.hold = Hold::Free;
-            return false;
-        }
-        if self.hold == Hold::Free {
-            self.hold = Hold::Until(task::after(now, LONGEST_HOLD));
-        }
+        self.hold = match self.hold {
+            _ if now <= lease => None,
+            Some(hold) if !hold.stood_still(now) => Some(hold),
+            _ => Some(Hold::begin(now)),
+        };
         self.is_holding()
     }
 
     pub(in crate::consumer) fn is_holding(&self) -> bool {
         let is_cast_out = self.lease.is_none() && self.standing == Standing::Outside;
-        is_cast_out || matches!(self.hold, Hold::Until(_))
+        is_cast_out || self.is_held()
     }
 
-    /// Until when records are held back.
-    pub(super) fn held_until(&self) -> Option<Instant> {
-        match self.hold {
-            Hold::Until(at) => Some(at),
-            Hold::Free | Hold::GivenUp => None,
-        }
+    fn is_held(&self) -> bool {
+        self.hold.is_some_and(|hold| hold.holds())
+    }
+
+    /// When to look again whether records are to be held back.
+    pub(super) fn look_at(&self) -> Option<Instant> {
+        let Hold { until, looked } = self.hold?;
+        let glance = task::after(looked, GLANCE);
+        Some(if looked < until { glance.min(until) } else { glance })
     }
 
     /// Looks whether records are to be held back on; whether they were, and are not any more.
     pub(super) fn release(&mut self, now: Instant) -> bool {
-        let Hold::Until(at) = self.hold else { return false };
-        if self.lease.is_none_or(|lease| now <= lease) {
-            self.hold = Hold::Free;
-        } else if at <= now {
-            self.hold = Hold::GivenUp;
-        }
-        !self.is_holding()
+        let was_held = self.is_held();
+        self.hold = match self.hold {
+            _ if self.lease.is_none_or(|lease| now <= lease) => None,
+            Some(hold) if hold.stood_still(now) => Some(Hold::begin(now)),
+            Some(hold) => Some(Hold { looked: now, ..hold }),
+            None => None,
+        };
+        was_held && !self.is_holding()
     }
 
     /// Under which name to commit; `None` while that is to be waited for.
@@ -338,9 +356,26 @@ mod tests {
         ties.lease = Some(now + 10 * SECOND);
         assert!(ties.release(now + 3 * SECOND) && !ties.holds(now + 3 * SECOND));
         assert!(ties.holds(now + 11 * SECOND));
-        assert!(!ties.release(now + 12 * SECOND), "the coordinator has time to answer");
+        for second in 12..16 {
+            assert!(!ties.release(now + second * SECOND), "the coordinator has time to answer");
+        }
         assert!(ties.release(now + 16 * SECOND), "and not for ever");
         assert!(!ties.holds(now + 17 * SECOND));
+    }
+
+    #[test]
+    fn who_stood_still_holds_back_anew_although_the_coordinator_could_not_be_reached_before() {
+        let now = task::now();
+        let mut ties = member(now);
+        assert!(ties.holds(now + SECOND));
+        assert!(!ties.release(now + 60 * SECOND), "it stood still while it was holding");
+        for second in 61..65 {
+            assert_eq!(ties.look_at(), Some(now + second * SECOND));
+            assert!(!ties.release(now + second * SECOND));
+        }
+        assert!(ties.release(now + 65 * SECOND) && !ties.holds(now + 66 * SECOND), "that is no use for ever");
+        assert!(ties.holds(now + 80 * SECOND), "it stood still once more");
+        assert!(!ties.release(now + 100 * SECOND) && ties.is_holding(), "the membership may look first");
     }
 
     #[test]

@@ -163,6 +163,9 @@ impl Classic {
         if let Some(beat) = self.heartbeat(now) {
             return Step::Send(beat);
         }
+        if let Some(step) = self.take_part(now) {
+            return step;
+        }
         if self.chore.is_some() {
             return Step::Wait(self.beat_due());
         }
@@ -183,15 +186,22 @@ impl Classic {
         if self.rejoin.is_some() && matches!(self.phase, Phase::Inside) {
             self.phase = Phase::Outside;
         }
+        match self.phase {
+            Phase::Outside if !self.is_stale => self.join(now),
+            _ => Step::Wait(self.beat_due()),
+        }
+    }
+
+    /// Goes on with a round that it has joined, whatever else it does: the coordinator lets nobody commit in the middle of
+    /// one, not even who is about to leave.
+    fn take_part(&mut self, now: Instant) -> Option<Step> {
         match &mut self.phase {
-            Phase::Outside if self.is_stale => Step::Wait(self.beat_due()),
-            Phase::Outside => self.join(now),
             Phase::Leading { members, asked, .. } => {
                 if std::mem::replace(asked, true) {
-                    return Step::Wait(self.beat_due());
+                    return None;
                 }
                 let topics: BTreeSet<&Text> = members.iter().flat_map(|member| &member.topics).collect();
-                Step::Lead(topics.into_iter().cloned().collect())
+                Some(Step::Lead(topics.into_iter().cloned().collect()))
             }
             Phase::Assigned { protocol, assignments } => {
                 let request = SyncGroupRequest {
@@ -204,9 +214,9 @@ impl Classic {
                     assignments: std::mem::take(assignments),
                 };
                 self.phase = Phase::Syncing { sent: now };
-                Step::Send(Request::Sync(request))
+                Some(Step::Send(Request::Sync(request)))
             }
-            Phase::Joining { .. } | Phase::Syncing { .. } | Phase::Inside => Step::Wait(self.beat_due()),
+            _ => None,
         }
     }
 
@@ -502,6 +512,28 @@ impl Classic {
         self.gave_back = false;
         self.lost = !self.owned.is_empty() || self.chore.is_some();
         self.beat = Beat { flight: self.beat.flight.take(), ..Beat::default() };
+    }
+
+    /// A commit under a name was refused. Who joins hears more of it at once.
+    pub(super) fn refused(
+        &mut self,
+        code: ErrorCode,
+        committer: &Identity,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Effects {
+        if *committer != self.identity() || matches!(self.phase, Phase::Joining { .. }) {
+            return Effects::default();
+        }
+        match code {
+            ErrorCode::UNKNOWN_MEMBER_ID => {
+                self.unwell(&Error::broker_code(code, "commit offsets"), now, rng)
+            }
+            _ => {
+                self.beat.due = self.beat.due.map(|due| due.min(now));
+                Effects::default()
+            }
+        }
     }
 
     pub(super) fn done(&mut self, _: Instant) {

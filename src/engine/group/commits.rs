@@ -8,7 +8,7 @@
 use super::Identity;
 use crate::engine::retry::Backoff;
 use crate::engine::{OffsetAndMetadata, TopicPartition};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Sent};
 use crate::messages::{
     ErrorCode, GenerationId, LeaderEpoch, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse,
     OffsetCommitTopic,
@@ -95,14 +95,16 @@ impl<T> Commits<T> {
         Some((request, deadline))
     }
 
-    /// Says what came of the request.
+    /// Says what came of the request. If a member was taken for somebody of before, with which code, and which one.
     pub fn digest(
         &mut self,
         answer: Result<OffsetCommitResponse, Error>,
         now: Instant,
         rng: &mut fastrand::Rng,
-    ) {
-        let Some(mut flight) = self.flight.take() else { return };
+    ) -> Option<(ErrorCode, Identity)> {
+        let mut flight = self.flight.take()?;
+        let refused = stale_code(&answer).filter(|_| flight.identity.generation > 0);
+        let refused = refused.map(|code| (code, flight.identity.clone()));
         match answer {
             Ok(answer) => self.answered(&mut flight, &answer),
             Err(error) if error.is_retriable() || error.kind() == ErrorKind::Timeout => {
@@ -127,6 +129,7 @@ impl<T> Commits<T> {
         self.waiting = flight.orders;
         self.settle();
         self.expire(now);
+        refused
     }
 
     fn answered(&self, flight: &mut Flight<T>, answer: &OffsetCommitResponse) {
@@ -185,6 +188,14 @@ impl<T> Commits<T> {
         for order in self.waiting.drain(..) {
             self.over.push((order.token, Err(error.clone())));
         }
+    }
+
+    /// Ends everything, what is under way as well: nobody is there any more to hear of an answer.
+    pub fn end(&mut self, error: &Error) {
+        for order in self.flight.take().into_iter().flat_map(|flight| flight.orders) {
+            self.over.push((order.token, Err(error.clone().sent(Sent::Maybe))));
+        }
+        self.fail_all(error);
     }
 
     /// The orders that have come to an end since this was asked last.
@@ -270,6 +281,15 @@ fn is_stale(code: ErrorCode) -> bool {
             | ErrorCode::FENCED_MEMBER_EPOCH
             | ErrorCode::FENCED_INSTANCE_ID
     )
+}
+
+fn stale_code(answer: &Result<OffsetCommitResponse, Error>) -> Option<ErrorCode> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return error.code().filter(|code| is_stale(*code)),
+    };
+    let mut told = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|one| one.error_code);
+    told.find(|code| is_stale(*code))
 }
 
 fn explained(error: Error, identity: &Identity) -> Error {

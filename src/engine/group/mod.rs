@@ -225,6 +225,17 @@ impl Member {
         either!(self, member => member.digest(answer, now, rng))
     }
 
+    /// The coordinator has refused a commit that was sent under this name: it may know more than the last heartbeat said.
+    pub fn refused(
+        &mut self,
+        code: ErrorCode,
+        committer: &Identity,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Effects {
+        either!(self, member => member.refused(code, committer, now, rng))
+    }
+
     /// The last chore is done.
     pub fn done(&mut self, now: Instant) {
         either!(self, member => member.done(now));

@@ -270,9 +270,15 @@ impl Modern {
                 }
                 self.step_out();
             }
-            (None, Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED)) => {
-                // Somebody may give the right to read it at any time; until then it is told as often as it is heard.
+            // Somebody may give the right to read it at any time, and the session of who had the instance id before it was
+            // killed comes to its end; until then it is told as often as it is heard.
+            (None, Some(code)) if request::is_told_again(code) => {
                 pause = pause.max(self.interval);
+                if code == ErrorCode::UNRELEASED_INSTANCE_ID {
+                    // Nothing is bound to this member, and the farewell of a static one is no use to the other.
+                    (self.may_be_known, self.is_bound) = (false, false);
+                    self.step_out();
+                }
                 effects.tell = Some(request::explained(error, self));
             }
             (None, Some(ErrorCode::STALE_MEMBER_EPOCH)) => {}
@@ -314,6 +320,21 @@ impl Modern {
         if let Some(flight) = &mut self.flight {
             flight.is_void = true;
         }
+    }
+
+    /// A commit under a name was refused.
+    pub(super) fn refused(
+        &mut self,
+        code: ErrorCode,
+        committer: &Identity,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Effects {
+        // Whoever is only behind hears so with the next heartbeat.
+        if *committer != self.identity() || code != ErrorCode::UNKNOWN_MEMBER_ID {
+            return Effects::default();
+        }
+        self.unwell(&Error::broker_code(code, "commit offsets"), now, rng)
     }
 
     pub(super) fn done(&mut self, _: Instant) {

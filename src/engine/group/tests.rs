@@ -119,6 +119,16 @@ impl Bench {
         assert_eq!(self.next(), Step::Wait(None));
     }
 
+    /// There is nothing to do yet.
+    #[track_caller]
+    fn rests_for_now(&mut self) {
+        assert!(matches!(self.next(), Step::Wait(Some(until)) if until > self.now));
+    }
+
+    fn refuse_commit(&mut self, code: ErrorCode, committer: &Identity) -> Effects {
+        self.member.refused(code, committer, self.now, &mut self.rng)
+    }
+
     fn owned(&self) -> Vec<String> {
         self.member.owned().iter().map(ToString::to_string).collect()
     }

@@ -103,6 +103,11 @@ pub(super) fn refused(code: ErrorCode, said: Option<&Text>) -> Error {
     }
 }
 
+/// Whether a member that is refused so tries again, and says so each time.
+pub(super) fn is_told_again(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::UNRELEASED_INSTANCE_ID)
+}
+
 /// The same, with what a person can do about it.
 pub(super) fn explained(error: &Error, member: &Modern) -> Error {
     let group = &member.terms.group;
@@ -117,7 +122,7 @@ pub(super) fn explained(error: &Error, member: &Modern) -> Error {
             )
         }
         (_, Some(ErrorCode::UNRELEASED_INSTANCE_ID)) => format!(
-            "another consumer of group {group} runs with group.instance.id={instance}, or ended without leaving less than group.consumer.session.timeout.ms ago: each one needs its own id"
+            "another consumer of group {group} runs with group.instance.id={instance}: each one needs its own id; or it ended without leaving less than group.consumer.session.timeout.ms ago: it is tried again until that is over"
         ),
         (_, Some(ErrorCode::FENCED_INSTANCE_ID)) => format!(
             "this member was removed from group {group}, and another consumer has come with group.instance.id={instance}: each one needs its own id"

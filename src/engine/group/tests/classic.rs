@@ -234,6 +234,55 @@ fn cooperative_members_keep_what_they_have_and_join_again_after_giving_back() {
 }
 
 #[test]
+fn who_leaves_in_the_middle_of_a_round_sees_it_through_since_nobody_commits_before() {
+    let mut bench = member_with(&COOPERATIVE, "orders-0");
+    bench.beat(ErrorCode::REBALANCE_IN_PROGRESS);
+    bench.join();
+    bench.subscribe(&[]);
+    assert_eq!(bench.next(), Step::Revoke(partitions("orders-0")));
+    bench.follow(2);
+    bench.sync();
+    bench.assign("orders-0 orders-1");
+    assert_eq!(bench.member.identity().generation, 2, "what is done is committed under this one");
+    bench.done();
+    assert!(matches!(bench.next(), Step::Send(Request::Leave(..))));
+
+    let mut leader = member_with(&COOPERATIVE, "orders-0");
+    leader.beat(ErrorCode::REBALANCE_IN_PROGRESS);
+    leader.join();
+    leader.joins(in_generation(2, "me", vec![another("me", &["orders"])]));
+    leader.subscribe(&[]);
+    assert_eq!(leader.next(), Step::Lead(vec!["orders".into()]));
+    assert_eq!(leader.next(), Step::Revoke(partitions("orders-0")));
+    leader.member.lead(&Topics::default());
+    leader.sync();
+}
+
+#[test]
+fn who_may_not_commit_since_nobody_knows_it_is_a_member_no_more() {
+    let mut bench = member_with(&COOPERATIVE, "orders-0");
+    let me = bench.member.identity();
+    let former = Identity { generation: 0, ..me.clone() };
+    bench.refuse_commit(ErrorCode::UNKNOWN_MEMBER_ID, &former);
+    bench.wait();
+    bench.heartbeat();
+    bench.refuse_commit(ErrorCode::UNKNOWN_MEMBER_ID, &me);
+    assert_eq!(bench.member.lease(), None);
+    assert_eq!(bench.next(), Step::Lose(partitions("orders-0")));
+    bench.done();
+    assert_eq!(&*bench.join().member_id, "");
+}
+
+#[test]
+fn who_may_not_commit_in_its_generation_asks_at_once() {
+    let mut bench = settled(seldom(terms(), &COOPERATIVE), "orders-0");
+    let me = bench.member.identity();
+    bench.rests_for_now();
+    bench.refuse_commit(ErrorCode::ILLEGAL_GENERATION, &me);
+    bench.heartbeat();
+}
+
+#[test]
 fn what_is_kept_is_claimed_in_the_generation_of_the_member_and_what_was_not_carried_out_is_not() {
     let mut bench = member_with(&COOPERATIVE, "orders-0");
     bench.beat(ErrorCode::REBALANCE_IN_PROGRESS);

@@ -400,7 +400,6 @@ fn troubles_cost_no_partitions() {
 fn what_only_a_person_can_mend_is_told_with_what_to_do() {
     let table = [
         (ErrorCode::UNSUPPORTED_ASSIGNOR, "group.consumer.assignors"),
-        (ErrorCode::UNRELEASED_INSTANCE_ID, "group.instance.id=till-1, or ended"),
         (ErrorCode::FENCED_INSTANCE_ID, "has come with group.instance.id=till-1"),
         (ErrorCode::GROUP_MAX_SIZE_REACHED, "group.consumer.max.size"),
         (ErrorCode::INVALID_REGULAR_EXPRESSION, "RE2/J"),
@@ -556,6 +555,32 @@ fn an_instance_id_that_is_anothers_is_told() {
     assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
     let told = bench.refuse(ErrorCode::UNRELEASED_INSTANCE_ID).tell.unwrap();
     assert!(told.advice().unwrap().contains("group.instance.id=till-1"), "{told}");
+}
+
+#[test]
+fn an_instance_that_was_killed_joins_once_the_session_of_before_is_over() {
+    let mut bench = of_static();
+    for _ in 0..4 {
+        assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN, "it has nothing to release");
+        assert!(bench.refuse(ErrorCode::UNRELEASED_INSTANCE_ID).tell.is_some(), "each time");
+        assert!(!bench.member.has_failed());
+        assert!(bench.wait() >= terms().heartbeat_interval, "it does not hurry");
+    }
+    bench.speak();
+    bench.accept(1, Some("orders-0"));
+    bench.assigned("orders-0");
+}
+
+#[test]
+fn who_may_not_commit_since_nobody_knows_it_joins_anew() {
+    let mut bench = member_with("orders-0");
+    let me = bench.member.identity();
+    bench.refuse_commit(ErrorCode::STALE_MEMBER_EPOCH, &me);
+    bench.rests_for_now();
+    bench.refuse_commit(ErrorCode::UNKNOWN_MEMBER_ID, &me);
+    assert_eq!(bench.next(), Step::Lose(partitions("orders-0")));
+    bench.done();
+    assert_eq!(bench.speak().member_epoch, MemberEpoch::JOIN);
 }
 
 #[test]
