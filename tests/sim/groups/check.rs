@@ -1,6 +1,7 @@
 //! The invariants that a run of a group has to keep.
 
-use super::history::{Deed, Event, History};
+use super::history::{Commit, Deed, Event, History};
+use super::plan::MAX_POLL;
 use crate::check::Violation;
 use ottla::consumer::RebalanceKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 /// How long records are held back at most when the coordinator cannot be asked.
 const LONGEST_HOLD: Duration = Duration::from_secs(5);
+/// What a member that cannot ask takes for a standstill at most.
+const GLANCES: Duration = Duration::from_secs(3);
 /// What a close may take beyond its limit.
 const MOMENT: Duration = Duration::from_millis(520);
 /// What nobody sees of a promise that is a little late.
@@ -78,12 +81,24 @@ impl History {
     fn is_surely_known(&self, member: usize, from: Duration, to: Duration) -> Option<Duration> {
         let session = self.knobs.as_ref()?.session();
         let heard = self.heard.get(&member)?;
-        let first = heard.partition_point(|at| *at <= from).saturating_sub(1);
-        let within: Vec<Duration> = heard[first..].iter().copied().filter(|at| *at <= to).collect();
+        let first = heard.partition_point(|at| *at <= from);
+        // It was, when it got its partitions.
+        let before = first.checked_sub(1).map_or(from, |before| heard[before]);
+        let later = heard[first..].iter().copied().filter(|at| *at <= to);
+        let within: Vec<Duration> = std::iter::once(before).chain(later).collect();
         let gaps = within.windows(2).map(|pair| pair[1] - pair[0]);
         let last = *within.last()?;
         let longest = gaps.chain([to - last]).max()?;
         (longest + SLACK < session).then_some(last)
+    }
+
+    /// Whether a commit has come late by a connection that its member had given up before it said more by another one: a
+    /// network and a broker that hold requests up can do that, and nobody can take back what is under way.
+    fn is_late(&self, commit: &Commit, before: &Commit) -> bool {
+        let is_given_up = |one: &&Commit| one.connection == commit.connection && one.at > commit.at;
+        commit.member == before.member
+            && commit.connection != before.connection
+            && !self.commits.iter().any(|one| is_given_up(&one))
     }
 
     pub fn violations(&self) -> Vec<Violation> {
@@ -103,9 +118,14 @@ struct Checker<'a> {
     found: Vec<Violation>,
     /// Who has each partition, where it reads on, and since when another one has it as well.
     owners: BTreeMap<i32, BTreeMap<usize, Owner>>,
-    /// Since when members go on that stood still.
-    awake: BTreeMap<usize, Duration>,
+    /// Since when members go on that stood still, and when that began.
+    awake: BTreeMap<usize, (Duration, Duration)>,
+    stopped: BTreeMap<usize, Duration>,
+    /// By when members leave, whatever they have in hand.
+    leaving: BTreeMap<usize, Duration>,
     handed_out: BTreeMap<i32, BTreeSet<i64>>,
+    /// Up to where members have partitions in hand, and since when.
+    in_hand: BTreeMap<(usize, i32), (i64, Duration)>,
     /// The next offset that nobody has come back from, and when each one before was.
     done: BTreeMap<i32, Vec<Duration>>,
     taken: usize,
@@ -124,7 +144,10 @@ impl<'a> Checker<'a> {
             found: Vec::new(),
             owners: BTreeMap::new(),
             awake: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             handed_out: BTreeMap::new(),
+            in_hand: BTreeMap::new(),
             done: BTreeMap::new(),
             taken: 0,
         };
@@ -176,8 +199,11 @@ impl<'a> Checker<'a> {
             Deed::Told(RebalanceKind::Assigned, partitions) => {
                 partitions.iter().for_each(|partition| self.assigned(at, member, *partition));
             }
-            Deed::Told(_, partitions) => {
+            Deed::Told(kind, partitions) => {
                 for partition in partitions {
+                    if *kind == RebalanceKind::Revoked {
+                        self.given_back(at, member, *partition);
+                    }
                     self.owners.entry(*partition).or_default().remove(&member);
                 }
             }
@@ -185,7 +211,7 @@ impl<'a> Checker<'a> {
             Deed::Closed { took, limit, error } => {
                 self.is_gone(member);
                 let is_late = *took > *limit + MOMENT;
-                let stood = self.awake.get(&member).is_some_and(|awake| *awake + *took > at);
+                let stood = self.awake.get(&member).is_some_and(|(_, awake)| *awake + *took > at);
                 if is_late && !stood {
                     self.broken(
                         "late",
@@ -194,8 +220,28 @@ impl<'a> Checker<'a> {
                     );
                 }
             }
-            Deed::WentOn => drop(self.awake.insert(member, at)),
+            Deed::Done { partition, next } => {
+                self.in_hand
+                    .retain(|key, (handed_out, _)| *key != (member, *partition) || *handed_out > *next);
+            }
+            Deed::Closing { limit } => drop(self.leaving.insert(member, at + *limit)),
+            Deed::Stopped => drop(self.stopped.insert(member, at)),
+            Deed::WentOn => {
+                let stopped = self.stopped.remove(&member).unwrap_or(at);
+                self.awake.insert(member, (stopped, at));
+            }
             _ => {}
+        }
+    }
+
+    /// What is in hand is waited for before a partition is handed over.
+    fn given_back(&mut self, at: Duration, member: usize, partition: i32) {
+        let Some((next, since)) = self.in_hand.remove(&(member, partition)) else { return };
+        let leaves = self.leaving.get(&member).is_some_and(|by| *by <= at);
+        let stood = self.awake.get(&member).is_some_and(|(_, awake)| *awake >= since);
+        if !leaves && !stood && at < since + MAX_POLL {
+            let what = format!("{partition} is given back by m{member}, which has {} in hand", next - 1);
+            self.broken("abandoned", at, &what);
         }
     }
 
@@ -203,6 +249,7 @@ impl<'a> Checker<'a> {
         for owners in self.owners.values_mut() {
             owners.remove(&member);
         }
+        self.in_hand.retain(|(holder, _), _| *holder != member);
     }
 
     fn assigned(&mut self, at: Duration, member: usize, partition: i32) {
@@ -211,6 +258,9 @@ impl<'a> Checker<'a> {
         for (other, owner) in owners.iter_mut().filter(|(other, _)| **other != member) {
             owner.taken.get_or_insert((at, member));
             self.taken += 1;
+            if self.leaving.get(other).is_some_and(|by| *by <= at) {
+                continue;
+            }
             if let Some(last) = self.history.is_surely_known(*other, owner.since, at) {
                 overlaps
                     .push(format!("{partition} is m{member}'s, and m{other}'s that was heard at {last:?}"));
@@ -221,6 +271,7 @@ impl<'a> Checker<'a> {
     }
 
     fn handed_out(&mut self, at: Duration, member: usize, partition: i32, offset: i64, value: &str) {
+        self.in_hand.insert((member, partition), (offset + 1, at));
         self.handed_out.entry(partition).or_default().insert(offset);
         let record = format!("{partition}-{offset} by m{member}");
         let stored = self.history.partitions.get(&partition);
@@ -247,23 +298,23 @@ impl<'a> Checker<'a> {
         }
         // Who stood still asks before it goes on.
         if let Some((since, other)) = taken
-            && woke.is_some_and(|woke| woke >= since && at < woke + LONGEST_HOLD)
+            && woke.is_some_and(|(stopped, woke)| {
+                woke >= since && woke > stopped + GLANCES && at < woke + LONGEST_HOLD
+            })
         {
             self.broken("overlap", at, &format!("{record}, but it is m{other}'s since {since:?}"));
         }
     }
 
     fn check_commits(&mut self) {
-        let mut last: BTreeMap<i32, i64> = BTreeMap::new();
-        let mut newest: BTreeMap<i32, u64> = BTreeMap::new();
+        let mut last: BTreeMap<i32, &Commit> = BTreeMap::new();
         for commit in &self.history.commits {
-            let before = last.insert(commit.partition, commit.offset);
-            let newest = newest.entry(commit.partition).or_default();
-            if before.is_some_and(|before| before > commit.offset) {
-                let what = format!("{commit} after {before:?} by {newest}");
-                self.broken("rewound", commit.at, &what);
+            let before = last.insert(commit.partition, commit);
+            if let Some(before) = before.filter(|before| before.offset > commit.offset)
+                && !self.history.is_late(commit, before)
+            {
+                self.broken("rewound", commit.at, &format!("{commit} after {before}"));
             }
-            *newest = commit.connection.max(*newest);
             let done = self.done.get(&commit.partition).map_or(&[][..], Vec::as_slice);
             let done = done.partition_point(|at| *at <= commit.at);
             if usize::try_from(commit.offset).is_ok_and(|offset| offset > done) {

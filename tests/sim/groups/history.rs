@@ -24,7 +24,9 @@ pub enum Deed {
     },
     Told(RebalanceKind, Vec<i32>),
     Failed(String),
-    Closing,
+    Closing {
+        limit: Duration,
+    },
     Closed {
         took: Duration,
         limit: Duration,
@@ -81,6 +83,7 @@ impl Log {
 #[derive(Debug, Clone)]
 pub struct Commit {
     pub at: Duration,
+    pub member: String,
     pub connection: u64,
     pub partition: i32,
     pub offset: i64,
@@ -107,7 +110,7 @@ pub struct History {
 impl Commit {
     pub fn of(seen: &SeenCommit, start: std::time::Instant) -> Commit {
         let SeenCommit { at, connection, partition, offset, .. } = *seen;
-        Commit { at: at - start, connection, partition, offset }
+        Commit { at: at - start, member: seen.member_id.clone(), connection, partition, offset }
     }
 }
 

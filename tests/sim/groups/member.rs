@@ -89,7 +89,7 @@ async fn live(terms: Terms, cables: Cables, orders: mpsc::UnboundedReceiver<Orde
     let Terms { log, number, .. } = application.terms;
     match order {
         Order::Close(limit) => {
-            log.add(number, Deed::Closing);
+            log.add(number, Deed::Closing { limit });
             let began = ottla::task::now();
             let closed = consumer.close(limit).await;
             let took = ottla::task::now() - began;
@@ -130,12 +130,24 @@ async fn build(client: &Client, terms: &Terms) -> Consumer {
 /// The listener. A partition is a member's from the first moment in which it may be, to the last.
 async fn told(rebalance: Rebalance, log: Log, number: usize, pause: Duration) {
     let partitions: Vec<i32> = rebalance.partitions().iter().map(|one| one.partition).collect();
-    if rebalance.kind() == RebalanceKind::Revoked {
-        sleep(pause).await;
-        log.add(number, Deed::Told(rebalance.kind(), partitions));
-    } else {
-        log.add(number, Deed::Told(rebalance.kind(), partitions));
-        sleep(pause).await;
+    let mut deed = Some(Deed::Told(rebalance.kind(), partitions));
+    let is_last = rebalance.kind() == RebalanceKind::Revoked;
+    // Whoever takes too long is not let come to its end, and was told all the same.
+    let _told = is_last.then(|| AtEnd { log: log.clone(), number, deed: deed.take() });
+    deed.into_iter().for_each(|deed| log.add(number, deed));
+    sleep(pause).await;
+}
+
+/// Says something when it goes.
+struct AtEnd {
+    log: Log,
+    number: usize,
+    deed: Option<Deed>,
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        self.deed.take().into_iter().for_each(|deed| self.log.add(self.number, deed));
     }
 }
 

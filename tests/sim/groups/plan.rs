@@ -22,6 +22,9 @@ const CONSUMER_SESSION: Duration = Duration::from_secs(45);
 /// How long a rebalance waits for members, and members for their applications.
 pub const MAX_POLL: Duration = Duration::from_secs(20);
 
+/// The longest time that a member is given to close.
+pub const LONGEST_CLOSE: Duration = Duration::from_secs(5);
+
 pub const SLOTS: usize = 5;
 pub const BROKERS: i32 = 3;
 
@@ -147,6 +150,12 @@ impl Knobs {
         if self.assignor == "consumer" { CONSUMER_SESSION } else { CLASSIC_SESSION }
     }
 
+    /// What a record takes the slowest member that fetches, works and commits one by one.
+    pub fn slowest_record(&self) -> Duration {
+        let work = self.slots.iter().map(|habits| habits.work).max().unwrap_or_default();
+        work + 3 * (self.round_trip + self.jitter)
+    }
+
     fn draw(rng: &mut fastrand::Rng) -> Knobs {
         let round_trip = rng.choice([Duration::from_micros(100), 2 * MS, 20 * MS, 150 * MS]).expect("some");
         let classic = ["range", "roundrobin", "sticky", "cooperative-sticky", "cooperative-sticky"];
@@ -177,7 +186,7 @@ impl Habits {
             committing: rng
                 .choice([Committing::Auto, Committing::Auto, Committing::Sync, Committing::Async])
                 .expect("some"),
-            work: rng.choice([Duration::ZERO, MS, 20 * MS, 200 * MS]).expect("some"),
+            work: rng.choice([Duration::ZERO, MS, 20 * MS, 200 * MS, 1_500 * MS]).expect("some"),
         }
     }
 }
@@ -186,15 +195,15 @@ impl What {
     fn draw(rng: &mut fastrand::Rng) -> What {
         let slot = rng.usize(..SLOTS);
         let broker = rng.i32(1..=BROKERS);
-        match rng.u32(..24) {
+        match rng.u32(..25) {
             0..=4 => What::Join { slot },
-            5 | 6 => What::Close { slot, limit: rng.choice([MS, 500 * MS, 5 * SECOND]).expect("some") },
-            7 => What::Drop { slot },
-            8 | 9 => What::Kill { slot, is_heard: rng.bool() },
-            10..=12 => What::Stop { slot, time: rng.choice(STANDSTILLS).expect("some") },
-            13..=18 => fault(rng, broker),
-            19 => What::Hold { broker, time: MS * rng.u32(10..9_000) },
-            20 => What::Reset { broker },
+            5 | 6 => What::Close { slot, limit: rng.choice([MS, 500 * MS, LONGEST_CLOSE]).expect("some") },
+            7 | 8 => What::Drop { slot },
+            9 | 10 => What::Kill { slot, is_heard: rng.bool() },
+            11..=13 => What::Stop { slot, time: rng.choice(STANDSTILLS).expect("some") },
+            14..=19 => fault(rng, broker),
+            20 => What::Hold { broker, time: MS * rng.u32(10..9_000) },
+            21 => What::Reset { broker },
             _ => What::Down { broker, time: MS * rng.u32(10..9_000), noticed: rng.bool() },
         }
     }

@@ -2,7 +2,7 @@
 
 use super::history::{Commit, Deed, Event, History, Log, heard};
 use super::member::{Member, Order, Terms};
-use super::plan::{BROKERS, HEALED, Knobs, MAX_POLL, Plan, SLOTS, Step, What};
+use super::plan::{BROKERS, HEALED, Knobs, LONGEST_CLOSE, MAX_POLL, Plan, SLOTS, Step, What};
 use ottla::broker::{Cluster, Fault, TopicSpec};
 use ottla::consumer::RebalanceKind;
 use ottla::net::mem::{Faults, MemNet, Way};
@@ -16,8 +16,8 @@ pub const TOPIC: &str = "orders";
 pub const GROUP: &str = "billing";
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How long the group has, once everything is right, until it has settled: besides that of a session and of a rebalance that
-/// waits for its members.
+/// How long the group has, once everything is right, until it has settled: besides that of a session, of a rebalance that
+/// waits for its members, and of reading everything one by one.
 const RECOVERY: Duration = Duration::from_secs(30);
 /// The limit of the last close of everybody.
 const LAST_CLOSE: Duration = Duration::from_secs(10);
@@ -174,6 +174,8 @@ impl World {
                 self.cluster.start_broker(broker).await.unwrap();
             }
         }
+        // Who leaves is gone by then.
+        sleep(2 * LONGEST_CLOSE).await;
         if !self.slots.iter().flatten().any(|member| !member.is_over()) {
             self.join(0);
         }
@@ -277,7 +279,8 @@ impl World {
     /// Waits until everything is read and each partition has one member; how long that took.
     async fn settle(&self) -> Option<Duration> {
         let began = Instant::now();
-        let settled = timeout(self.knobs.session() + MAX_POLL + RECOVERY, async {
+        let reading = self.knobs.slowest_record() * self.knobs.records;
+        let settled = timeout(self.knobs.session() + MAX_POLL + RECOVERY + reading, async {
             // What is written at last is to be read, too.
             sleep_until(self.start + HEALED + MAX_POLL + SECOND).await;
             while !self.log.with(|events| self.is_settled(events)) {
