@@ -240,6 +240,7 @@ impl Core {
     /// Takes a request.
     pub(super) fn call(&mut self, id: ConnectionId, call: Call, principal: Option<&str>, now: Now) -> Step {
         let Some(broker) = self.serving_broker(id) else { return Step::Close(DOWN) };
+        self.advance(now);
         let sender = Sender {
             broker,
             connection: id,
@@ -277,6 +278,7 @@ impl Core {
         if self.serving_broker(id).is_none() {
             return Step::Close(DOWN);
         }
+        self.advance(now);
         match self.unpark(id) {
             None => Step::Skip,
             Some(Parked::Delayed(call, until)) if now.at >= until => {
@@ -300,6 +302,12 @@ impl Core {
         woken.sort_unstable();
         woken.dedup();
         woken
+    }
+
+    /// Does what is due by now, whoever asks.
+    pub(super) fn advance(&mut self, now: Now) {
+        self.state.advance_transactions(now);
+        self.watch.committed(std::mem::take(&mut self.state.commits));
     }
 
     fn answer(
@@ -358,7 +366,7 @@ impl Core {
 
     fn park(&mut self, id: ConnectionId, parked: Parked) -> Step {
         let step = match &parked {
-            Parked::Fetch(fetching, _) => Step::Wait(fetching.until()),
+            Parked::Fetch(fetching, _) => Step::Wait(fetching.look_again(&self.state)),
             Parked::Group(wait, _) => Step::Wait(wait.until()),
             Parked::Delayed(_, until) => Step::Delay(*until),
         };

@@ -19,14 +19,14 @@
 //! # What they do
 //! ApiVersions, Metadata (creates topics with 6 partitions unless told otherwise), CreateTopics, DeleteTopics, Produce with
 //! the checks of idempotence, Fetch with sessions and long poll, ListOffsets, OffsetForLeaderEpoch, InitProducerId,
-//! FindCoordinator, groups of consumers by the classic protocol and by that of KIP-848 with their offsets and all that tools ask
+//! transactions, FindCoordinator, groups of consumers by the classic protocol and by that of KIP-848 with their offsets and all that tools ask
 //! of them, and SASL. Each in every version that Kafka 4.3 serves, with its error codes and its order of checks;
 //! where it differs, the file of the API says so at its top.
 //!
 //! # How they are built
 //! [`core`] is the brokers without their sockets: requests in, answers and waits out, the time as an argument. `server` and
 //! `connection` carry bytes between it and the sockets through `engine::serving`. `state` is what the brokers know, `leaders`
-//! who leads what, `log` a partition's batches, `groups` what coordinators know, `api/NN_name.rs` the handlers; `watch` is what every request
+//! who leads what, `log` a partition's batches, `groups` and `transactions` what coordinators know, `api/NN_name.rs` the handlers; `watch` is what every request
 //! passes first, where it is recorded, and where `faults` may have other plans for it.
 //! They share codec, records, SASL and TLS with the client, and may import nothing from `cluster` upwards.
 
@@ -47,6 +47,7 @@ mod state;
 mod stored;
 mod topic;
 mod topic_config;
+mod transactions;
 mod users;
 mod watch;
 

@@ -8,11 +8,11 @@ use super::groups::{GroupSettings, Groups};
 use super::sessions::Sessions;
 use super::topic::{Partition, Topic, Topics, check_name};
 use super::topic_config::TopicConfig;
+use super::transactions::Transactions;
 use super::watch::SeenCommit;
 use crate::engine::serving::Offer;
 use crate::messages::{
-    BrokerId, BrokerIds, CurrentLeader, ErrorCode, LeaderEpoch, MetadataResponse, NodeEndpoint,
-    ProducerEpoch, ProducerId,
+    BrokerId, BrokerIds, CurrentLeader, ErrorCode, LeaderEpoch, MetadataResponse, NodeEndpoint, ProducerId,
 };
 use crate::wire::{Text, Uuid};
 use std::collections::BTreeMap;
@@ -21,8 +21,6 @@ use std::time::Instant;
 
 /// Partitions of a cluster; Kafka has no limit, but a request must not be able to fill the memory.
 const MAX_PARTITIONS: usize = 250_000;
-/// Transactional ids that are remembered.
-const MAX_TRANSACTIONAL_IDS: usize = 10_000;
 
 /// The time: the monotonic clock for waits, the wall clock for records.
 #[derive(Debug, Clone, Copy)]
@@ -66,17 +64,32 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<BrokerId, Node>,
     pub(super) topics: Topics,
     pub(super) groups: Groups,
+    pub(super) transactions: Transactions,
     /// What brokers say of the cluster that have not heard of its changes since.
     pub(super) held_metadata: BTreeMap<BrokerId, MetadataResponse>,
     /// Fetch sessions are a broker's own.
     sessions: BTreeMap<BrokerId, Sessions>,
-    next_producer_id: i64,
-    transactional: BTreeMap<Text, (ProducerId, ProducerEpoch)>,
+    pub(super) producer_ids: ProducerIds,
     pub(super) rng: fastrand::Rng,
     /// Connections that wait for something that has happened.
     pub(super) woken: Vec<ConnectionId>,
     /// What was committed since somebody has looked.
     pub(super) commits: Vec<SeenCommit>,
+}
+
+/// Where producer ids come from.
+#[derive(Debug, Default)]
+pub(super) struct ProducerIds {
+    next: i64,
+}
+
+impl ProducerIds {
+    /// One that nobody has.
+    pub(super) fn next(&mut self) -> ProducerId {
+        let id = ProducerId(self.next);
+        self.next = self.next.wrapping_add(1) & i64::MAX;
+        id
+    }
 }
 
 /// A request for a topic that was refused, and why.
@@ -97,14 +110,14 @@ impl State {
         let mut rng = fastrand::Rng::with_seed(seed);
         State {
             groups: Groups::new(settings.groups.clone()),
+            transactions: Transactions::default(),
             settings,
             cluster_id: random_id(&mut rng).to_string().into(),
             nodes: BTreeMap::new(),
             topics: Topics::default(),
             held_metadata: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            next_producer_id: 0,
-            transactional: BTreeMap::new(),
+            producer_ids: ProducerIds::default(),
             rng,
             woken: Vec::new(),
             commits: Vec::new(),
@@ -119,6 +132,20 @@ impl State {
     /// Whether clients are told of a broker.
     pub(super) fn is_live(&self, id: BrokerId) -> bool {
         self.nodes.get(&id).is_some_and(|node| !node.is_fenced)
+    }
+
+    /// Whether a broker runs, whatever clients are told.
+    pub(super) fn is_up(&self, id: BrokerId) -> bool {
+        self.nodes.get(&id).is_some_and(|node| node.is_up)
+    }
+
+    /// Checks that a broker coordinates a transactional id.
+    ///
+    /// # Errors
+    /// NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE.
+    pub(super) fn check_transaction_coordinator(&self, id: &str, asked: BrokerId) -> Result<(), ErrorCode> {
+        let coordinator = self.coordinator(id).ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
+        if coordinator == asked { Ok(()) } else { Err(ErrorCode::NOT_COORDINATOR) }
     }
 
     /// Replicas of a topic whose creator does not say.
@@ -235,25 +262,7 @@ impl State {
 
     /// A producer id that nobody has.
     pub(super) fn new_producer_id(&mut self) -> ProducerId {
-        let id = ProducerId(self.next_producer_id);
-        self.next_producer_id = self.next_producer_id.wrapping_add(1) & i64::MAX;
-        id
-    }
-
-    /// The producer id and epoch of a transactional id.
-    pub(super) fn transactional(&self, id: &[u8]) -> Option<(ProducerId, ProducerEpoch)> {
-        self.transactional.get(id).copied()
-    }
-
-    /// Remembers the producer id and epoch of a transactional id; an id is forgotten at random when there are too many.
-    pub(super) fn set_transactional(&mut self, id: &Text, producer: (ProducerId, ProducerEpoch)) {
-        if self.transactional.len() >= MAX_TRANSACTIONAL_IDS && !self.transactional.contains_key(id) {
-            let victim = self.rng.usize(..self.transactional.len());
-            if let Some(victim) = self.transactional.keys().nth(victim).cloned() {
-                self.transactional.remove(&victim);
-            }
-        }
-        self.transactional.insert(id.detach(), producer);
+        self.producer_ids.next()
     }
 
     /// Where a broker is, to be told beside NOT_LEADER_OR_FOLLOWER (KIP-951).

@@ -20,6 +20,10 @@ pub struct StoredBatch {
     pub codec: &'static str,
     /// The producer id of the idempotent producer that wrote it, -1 for others.
     pub producer_id: i64,
+    /// Whether it belongs to a transaction.
+    pub is_transactional: bool,
+    /// Of a marker that ends a transaction, whether that was committed: it holds no records of users. `None` for others.
+    pub marker: Option<bool>,
     /// All of it, header included.
     pub bytes: Bytes,
 }
@@ -53,16 +57,18 @@ impl From<&Stored> for StoredBatch {
             leader_epoch: stored.leader_epoch.0,
             codec: stored.codec.name(),
             producer_id: stored.producer_id().0,
+            is_transactional: stored.is_transactional(),
+            marker: stored.is_commit(),
             bytes: stored.frame.clone(),
         }
     }
 }
 
 impl StoredRecord {
-    /// The records of a batch.
+    /// The records of a batch; a marker has none.
     pub(super) fn of(stored: &Stored) -> Vec<StoredRecord> {
         let (producer_id, leader_epoch) = (stored.producer_id().0, stored.leader_epoch.0);
-        let batch = stored.open();
+        let batch = stored.open().filter(|batch| !batch.is_control());
         let records = batch.iter().flat_map(|batch| batch.records()).map(|record| {
             let OwnedRecord { offset, timestamp, key, value, headers, .. } = record.to_owned();
             let headers = headers.into_iter().map(|header| (header.key, header.value)).collect();

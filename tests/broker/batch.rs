@@ -35,6 +35,12 @@ pub fn sequenced(producer_id: i64, producer_epoch: i16, base_sequence: i32, coun
     build(&vec![(Some("key"), "value"); count], now_ms(), Compression::None, stamp)
 }
 
+/// A batch of a transaction.
+pub fn transactional(producer_id: i64, producer_epoch: i16, base_sequence: i32, count: usize) -> Bytes {
+    let stamp = Stamp { producer_id, producer_epoch, base_sequence, transactional: true };
+    build(&vec![(Some("key"), "value"); count], now_ms(), Compression::None, stamp)
+}
+
 /// A batch of about `bytes` bytes.
 pub fn large(bytes: usize) -> Bytes {
     batch(&[(None, &"x".repeat(bytes))])

@@ -29,10 +29,15 @@ fn coordinator(peer: &mut Peer, group: &Text) -> i32 {
 /// A group that has its coordinator on the first of these of three brokers, and, when the third is gone, on the second of
 /// these of two.
 fn group_on(of_three: u32, of_two: u32) -> Text {
+    key_on(of_three, of_two).into()
+}
+
+/// The same for any key that has a coordinator.
+pub fn key_on(of_three: u32, of_two: u32) -> String {
     let hash = |name: &str| name.bytes().fold(0u32, |hash, b| hash.wrapping_mul(31).wrapping_add(b.into()));
     let names = (0..1000).map(|n| format!("group-{n}"));
     let is_it = |name: &String| hash(name) % 3 + 1 == of_three && hash(name) % 2 + 1 == of_two;
-    names.into_iter().find(is_it).unwrap().into()
+    names.into_iter().find(is_it).unwrap()
 }
 
 fn beating(group: &Text, member: &JoinGroupResponse) -> HeartbeatRequest {

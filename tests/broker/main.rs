@@ -26,3 +26,4 @@ mod faults;
 mod groups;
 mod peer;
 mod three;
+mod transactions;

@@ -24,6 +24,7 @@ mod skip {
 }
 
 mod groups;
+mod transactions;
 
 use ottla::broker::{ApiKey, Broker, BrokerBuilder, Cluster, ErrorCode, Fate, Fault, TopicSpec};
 use real::kafka::CLIENT_LIMIT;
@@ -111,12 +112,18 @@ impl Bench {
 
     /// One of Kafka's tools.
     fn java_command(&self, class: &str, arguments: &[&str]) -> Command {
+        let mut java = self.java_program(class);
+        java.args(["--bootstrap-server", &self.broker.bootstrap_servers()]).args(arguments);
+        java
+    }
+
+    /// One of Kafka's programs, which is not told yet where the brokers are.
+    fn java_program(&self, class: &str) -> Command {
         let class_path = format!("{}/*", jars::lib_folder().display());
         let mut java = Command::new("java");
         java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Dfile.encoding=UTF-8"])
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-            .args(["-cp", &class_path, class, "--bootstrap-server", &self.broker.bootstrap_servers()])
-            .args(arguments)
+            .args(["-cp", &class_path, class])
             .env("LC_ALL", "C.UTF-8");
         java
     }

@@ -9,9 +9,18 @@
     reason = "tests of the public API, with time and tasks of their own"
 )]
 
+#[cfg(feature = "broker")]
+#[path = "../support/kafka.rs"]
+#[allow(dead_code, clippy::panic, reason = "shared; only where the jars lie is asked here")]
+mod jars;
 #[macro_use]
 #[path = "../support/real/mod.rs"]
 mod real;
+/// Where `jars` looks for it.
+#[cfg(feature = "broker")]
+mod skip {
+    pub(crate) use crate::real::skip;
+}
 
 mod connect;
 mod door;

@@ -1,6 +1,8 @@
-//! Transactions that Apache's Java producers wrote: who reads committed records sees those and no other, and stops where a
-//! transaction is open.
+//! Transactions that Apache's Java producers wrote, to a real Kafka and to the embedded broker: who reads committed records sees
+//! those and no other, and stops where a transaction is open.
 
+#[cfg(feature = "broker")]
+use crate::jars;
 use crate::real::kafka::{RealKafka, unique};
 use crate::real::writer::JavaWriter;
 use crate::real::{self, process};
@@ -289,6 +291,24 @@ async fn exactly_what_java_committed_is_read_and_nothing_behind_an_open_transact
         return real::skip("no Java compiler: a JDK has one");
     }
     let client = client(kafka).await;
+    reads_exactly_what_java_committed(kafka, client).await;
+}
+
+#[cfg(feature = "broker")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_brokers_transactions_are_those_of_kafka() {
+    let lib = jars::lib_folder();
+    if !process::installed("javac") || !lib.is_dir() {
+        return real::skip("no Java compiler, or no jars of Kafka (tests/kafka/fetch brings them)");
+    }
+    let broker = ottla::broker::Broker::builder().start().await.unwrap();
+    let client = Client::builder().bootstrap(broker.bootstrap_servers()).connect().await.unwrap();
+    // Threads hold on to it until the process ends.
+    let kafka = Box::leak(Box::new(RealKafka::imitated(&broker.bootstrap_servers(), &lib)));
+    reads_exactly_what_java_committed(kafka, client).await;
+}
+
+async fn reads_exactly_what_java_committed(kafka: &'static RealKafka, client: Client) {
     let mut topic = Topic::new(kafka, &client, 6).await;
     topic.write();
 

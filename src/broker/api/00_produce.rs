@@ -1,5 +1,6 @@
 //! Produce: checks batches and appends them, in the order of checks of Kafka 4.3 (`ProduceRequest.validateRecords`,
-//! `ReplicaManager`, `UnifiedLog`, `LogValidator`, `ProducerStateManager`), stored compressed as they came.
+//! `ReplicaManager`, `UnifiedLog`, `LogValidator`, `ProducerStateManager`), stored compressed as they came. A transactional
+//! batch is taken when the transaction's coordinator vouches for it (`ReplicaManager.handleProduceAppend`).
 //!
 //! Different from Kafka: codec and offsets are never changed, so `compression.type` of a topic has no effect and a batch
 //! whose offsets have holes is refused; attribute bits without a meaning are refused; each error has a text.
@@ -9,12 +10,14 @@ use crate::broker::log::{Appended, Sequence, Verdict};
 use crate::broker::state::{Now, Refused, State, leader_hint};
 use crate::broker::topic::{Partition, Topic};
 use crate::broker::topic_config::TopicConfig;
+use crate::broker::transactions::{Part, Producer, Vouching};
 use crate::messages::{
     Acks, ErrorCode, ProducePartition, ProducePartitionResponse, ProduceRecordError, ProduceRequest,
-    ProduceResponse, ProduceTopicResponse, RecordSet,
+    ProduceResponse, ProduceTopicResponse, ProducerEpoch, ProducerId, RecordSet,
 };
 use crate::records::{
-    Batch, Compression, CompressionError, DEFAULT_DECOMPRESSED_LIMIT, Decompressor, Fault, HEADER_LEN,
+    Batch, BatchHeader, Compression, CompressionError, DEFAULT_DECOMPRESSED_LIMIT, Decompressor, Fault,
+    HEADER_LEN,
 };
 use crate::wire::Text;
 
@@ -27,6 +30,8 @@ pub(in crate::broker) struct CheckedBatch {
     /// Whether it is one batch, of a format and codec that the version allows: looked at before anything else.
     shape: Result<(), Refused>,
     bytes: usize,
+    /// Whose transaction it says that it is of.
+    transaction_of: Option<Producer>,
     /// The batch with its checksum and records found right.
     batch: Result<Batch, Refused>,
 }
@@ -42,12 +47,21 @@ struct Done {
 struct Failed {
     refused: Refused,
     records: Vec<ProduceRecordError>,
+    /// Whether the log was not asked, so that nothing is told of it.
+    is_before_log: bool,
 }
 
 impl From<Refused> for Failed {
     fn from(refused: Refused) -> Failed {
-        Failed { refused, records: Vec::new() }
+        Failed { refused, records: Vec::new(), is_before_log: false }
     }
+}
+
+/// What a request says of all its batches.
+#[derive(Clone, Copy)]
+struct Sent<'a> {
+    acks: Acks,
+    transactional_id: Option<&'a Text>,
 }
 
 /// Opens the batches of a request.
@@ -64,6 +78,8 @@ fn check_partition(
 ) -> CheckedBatch {
     let RecordSet(bytes) = partition.records.clone().unwrap_or_default();
     let len = bytes.len();
+    let transaction_of =
+        bytes.first_chunk().map(BatchHeader::read).and_then(|header| transaction_of(&header));
     let shape = check_shape(&bytes, version);
     let batch = match &shape {
         Ok(()) => Batch::open(bytes, 0, decompressor)
@@ -71,7 +87,12 @@ fn check_partition(
             .and_then(check_batch),
         Err(refused) => Err(refused.clone()),
     };
-    CheckedBatch { shape, bytes: len, batch }
+    CheckedBatch { shape, bytes: len, transaction_of, batch }
+}
+
+fn transaction_of(header: &BatchHeader) -> Option<Producer> {
+    let is_of_one = header.magic == 2 && header.attributes.is_transactional();
+    is_of_one.then_some((ProducerId(header.producer_id), ProducerEpoch(header.producer_epoch)))
 }
 
 /// Kafka's `ProduceRequest.validateRecords`.
@@ -162,6 +183,8 @@ pub(super) fn handle(
     checked: Checked,
 ) -> Step {
     let mut response = ProduceResponse::default();
+    let refused = refused_as_a_whole(&request, &checked);
+    let sent = Sent { acks: request.acks, transactional_id: request.transactional_id.as_ref() };
     let mut checked = checked.into_iter();
     let mut failed = false;
     for topic in request.topic_data {
@@ -171,11 +194,11 @@ pub(super) fn handle(
         for partition in topic.partition_data {
             let Some(batch) = checked.next() else { break };
             let index = partition.index;
-            let done = match &name {
-                Ok(name) => context.unless_refused(name, Some(index), || {
-                    append(state, context, request.acks, name, index, batch)
-                }),
-                Err(code) => Err(refuse(*code, "the topic id is not known".to_owned()).into()),
+            let done = match (&name, &refused) {
+                (_, Some(refused)) => Err(Failed { is_before_log: true, ..refused.clone().into() }),
+                (Ok(name), None) => context
+                    .unless_refused(name, Some(index), || append(state, context, sent, name, index, batch)),
+                (Err(code), None) => Err(refuse(*code, "the topic id is not known".to_owned()).into()),
             };
             failed |= done.is_err();
             let hint_for = name.as_deref().unwrap_or_default();
@@ -192,19 +215,40 @@ pub(super) fn handle(
     }
 }
 
+/// Why no batch of a request is even looked at (`KafkaApis.handleProduceRequest`).
+fn refused_as_a_whole(request: &ProduceRequest, checked: &Checked) -> Option<Refused> {
+    let mut producers = checked.iter().filter_map(|batch| batch.transaction_of);
+    let first = producers.next()?;
+    if request.transactional_id.is_none() {
+        let text = "a transactional batch comes without a transactional id".to_owned();
+        return Some(refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, text));
+    }
+    let others = producers.any(|producer| producer != first);
+    others.then(|| {
+        let text = "Transactional records contained more than one producer ID".to_owned();
+        refuse(ErrorCode::INVALID_PRODUCER_ID_MAPPING, text)
+    })
+}
+
 fn append(
     state: &mut State,
     context: Context<'_>,
-    acks: Acks,
-    name: &str,
+    sent: Sent<'_>,
+    name: &Text,
     index: i32,
     checked: CheckedBatch,
 ) -> Result<Done, Failed> {
+    let Sent { acks, transactional_id } = sent;
     let unknown = || refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no {name}-{index}"));
+    state.topics.partition(name, index).map_err(|_| unknown())?;
+    checked.shape?;
+    let is_first = match checked.transaction_of.zip(transactional_id) {
+        Some((producer, id)) => enter_transaction(state, context, id, producer, (name, index))?,
+        None => false,
+    };
     let Topic { config, partitions, .. } = state.topics.get_mut(name.as_bytes()).ok_or_else(unknown)?;
     let position = usize::try_from(index).map_err(|_| unknown())?;
     let partition = partitions.get_mut(position).ok_or_else(unknown)?;
-    checked.shape?;
     if !matches!(acks, Acks::ALL | Acks::NONE | Acks::LEADER) {
         let text = format!("acks must be -1, 0 or 1, and is {acks}");
         return Err(refuse(ErrorCode::INVALID_REQUIRED_ACKS, text).into());
@@ -226,9 +270,60 @@ fn append(
     }
     let batch = checked.batch?;
     check_records(&batch, config, context.now)?;
+    if is_first && context.version >= 12 {
+        check_beginning(partition, &batch, context.now)?;
+    }
     let done = write(partition, &batch, config, context.now)?;
     state.woken.extend(&partition.watchers);
     Ok(done)
+}
+
+/// Sees that the partition is in the producer's transaction; says whether it had nothing of it so far.
+fn enter_transaction(
+    state: &mut State,
+    context: Context<'_>,
+    id: &Text,
+    producer: Producer,
+    (topic, index): (&Text, i32),
+) -> Result<bool, Failed> {
+    let before_log = |code, text| Failed { is_before_log: true, ..refuse(code, text).into() };
+    let partition = state.topics.partition(topic, index).ok();
+    let Some(partition) = partition.filter(|partition| partition.leader == context.broker) else {
+        let text = format!("another broker leads {topic}-{index}");
+        return Err(before_log(ErrorCode::NOT_LEADER_OR_FOLLOWER, text));
+    };
+    if partition.log.producers.is_open(producer.0, producer.1) {
+        return Ok(false);
+    }
+    let vouching = Vouching::of_produce(context.version);
+    let part = Part::Partition(topic.clone(), index);
+    let vouched = state.vouch(id, producer, part, vouching, context.now);
+    vouched.map(|()| true).map_err(|code| {
+        let text = format!("the coordinator of transactional id {id} says {code} of {topic}-{index}");
+        // Clients may not repeat by themselves what they do not expect here.
+        let code = match code {
+            ErrorCode::COORDINATOR_NOT_AVAILABLE => ErrorCode::NOT_ENOUGH_REPLICAS,
+            ErrorCode::CONCURRENT_TRANSACTIONS if vouching != Vouching::Adds => {
+                ErrorCode::NOT_ENOUGH_REPLICAS
+            }
+            code => code,
+        };
+        before_log(code, text)
+    })
+}
+
+/// A producer of the second generation begins each transaction at 0, unless the batch is one that comes again.
+fn check_beginning(partition: &Partition, batch: &Batch, now: Now) -> Result<(), Refused> {
+    let header = batch.header();
+    let knows_nothing = partition.log.producers.knows_nothing_of(ProducerId(header.producer_id), now.unix_ms);
+    if knows_nothing && header.base_sequence != 0 {
+        let text = format!(
+            "Invalid sequence number for producer {}: {}, expected 0 as nothing is known of it",
+            header.producer_id, header.base_sequence
+        );
+        return Err(refuse(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, text));
+    }
+    Ok(())
 }
 
 /// What the topic's settings demand of each record.
@@ -268,16 +363,12 @@ fn fail_records(
         return Ok(());
     }
     let text = "One or more records have been rejected".to_owned();
-    Err(Failed { refused: refuse(code, text), records })
+    Err(Failed { records, ..refuse(code, text).into() })
 }
 
 fn write(partition: &mut Partition, batch: &Batch, config: &TopicConfig, now: Now) -> Result<Done, Refused> {
     let epoch = partition.leader_epoch;
     let log = &mut partition.log;
-    if batch.is_transactional() {
-        let text = "the partition is not part of an ongoing transaction".to_owned();
-        return Err(refuse(ErrorCode::INVALID_TXN_STATE, text));
-    }
     let sequence = Sequence::of(batch.header());
     if let Some(sequence) = sequence {
         match log.producers.check(sequence, now.unix_ms) {
@@ -314,7 +405,7 @@ fn answer(
     done: Result<Done, Failed>,
     response: &mut ProduceResponse,
 ) -> ProducePartitionResponse {
-    let Failed { refused, records } = match done {
+    let Failed { refused, records, is_before_log } = match done {
         Ok(Done { base_offset, append_time_ms, log_start_offset }) => {
             return ProducePartitionResponse {
                 index,
@@ -332,7 +423,7 @@ fn answer(
     if !response.node_endpoints.iter().any(|node| node.node_id == current_leader.leader_id) {
         response.node_endpoints.extend(state.endpoint(current_leader.leader_id));
     }
-    let known = partition.filter(|_| tells_log_start(refused.code));
+    let known = partition.filter(|_| tells_log_start(refused.code) && !is_before_log);
     ProducePartitionResponse {
         index,
         error_code: refused.code,
@@ -353,6 +444,7 @@ fn tells_log_start(code: ErrorCode) -> bool {
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
             | ErrorCode::INVALID_PRODUCER_EPOCH
             | ErrorCode::UNKNOWN_PRODUCER_ID
+            | ErrorCode::INVALID_TXN_STATE
             | ErrorCode::NOT_ENOUGH_REPLICAS
             | ErrorCode::INVALID_TIMESTAMP
     )

@@ -11,8 +11,8 @@ use crate::broker::sessions::{self, Named, Told, Wanted};
 use crate::broker::state::{Now, State, check_replica, leader_hint};
 use crate::broker::topic::Partition;
 use crate::messages::{
-    BrokerId, EpochEndOffset, ErrorCode, FetchPartitionResponse, FetchRequest, FetchResponse,
-    FetchTopicResponse, IsolationLevel, RecordSet,
+    AbortedTransaction, BrokerId, EpochEndOffset, ErrorCode, FetchPartitionResponse, FetchRequest,
+    FetchResponse, FetchTopicResponse, IsolationLevel, RecordSet,
 };
 use crate::wire::Text;
 use std::time::{Duration, Instant};
@@ -45,6 +45,8 @@ struct Served {
     last_stable_offset: i64,
     log_start_offset: i64,
     diverging_epoch: EpochEndOffset,
+    /// Where the records are to be read from.
+    offset: i64,
     run: Run,
 }
 
@@ -95,9 +97,10 @@ fn is_of_sessions(code: &ErrorCode) -> bool {
 }
 
 impl Fetching {
-    /// When it has to be answered, come what may.
-    pub(in crate::broker) fn until(&self) -> Instant {
-        self.until
+    /// When to look again: when it has to be answered, or when a transaction that it may wait for is aborted.
+    pub(in crate::broker) fn look_again(&self, state: &State) -> Instant {
+        let aborted = state.transactions.deadline().filter(|_| self.committed_only);
+        aborted.map_or(self.until, |aborted| aborted.min(self.until))
     }
 
     /// Answers if there is enough by now, or if it is time.
@@ -183,6 +186,7 @@ impl Fetching {
         }
         let end = if self.committed_only { log.last_stable_offset() } else { log.end_offset() };
         let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(bytes_left);
+        served.offset = wanted.offset;
         served.run = log.run(wanted.offset, end, max_bytes, at_least_one);
         Ok(served)
     }
@@ -240,13 +244,15 @@ impl Fetching {
             response.node_endpoints.extend(state.endpoint(current_leader.leader_id));
         }
         let records = partition.map(|partition| partition.log.read(&served.run)).unwrap_or_default();
+        let is_served = served.error_code.is_none();
+        let aborted = partition.filter(|_| self.committed_only && is_served);
         FetchPartitionResponse {
             partition_index: named.partition,
             error_code: served.error_code,
             high_watermark: served.high_watermark,
             last_stable_offset: served.last_stable_offset,
             log_start_offset: served.log_start_offset,
-            aborted_transactions: self.committed_only.then(Vec::new),
+            aborted_transactions: aborted.map(|partition| served.aborted(partition)),
             records: Some(RecordSet(records)),
             diverging_epoch: served.diverging_epoch,
             current_leader,
@@ -264,6 +270,17 @@ impl Served {
             log_start_offset: -1,
             ..Served::default()
         }
+    }
+
+    /// The aborted transactions that the records have to do with.
+    fn aborted(&self, partition: &Partition) -> Vec<AbortedTransaction> {
+        let end = partition.log.end_of(&self.run).unwrap_or(self.offset);
+        let aborted = partition.log.aborted(self.offset, end).into_iter();
+        let told = aborted.map(|aborted| AbortedTransaction {
+            producer_id: aborted.producer_id,
+            first_offset: aborted.first_offset,
+        });
+        told.collect()
     }
 
     fn has_fault(&self) -> bool {

@@ -65,13 +65,14 @@ fn find(
     let log = &partition.log;
     let end = if committed_only { log.last_stable_offset() } else { log.end_offset() };
     let at = |offset, leader_epoch| Found { offset, timestamp: -1, leader_epoch };
+    let decided = |found: Option<Found>| found.filter(|found| found.offset < end).unwrap_or(NOTHING);
     let found = match wanted.timestamp {
         LATEST => at(end, log.newest_epoch()),
         // Without tiered storage all of the log is local, and nothing ever tiered.
         EARLIEST | EARLIEST_LOCAL => at(log.start_offset(), log.oldest_epoch()),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => NOTHING,
-        MAX_TIMESTAMP => log.find_max_timestamp().unwrap_or(NOTHING),
-        timestamp => log.find_timestamp(timestamp).filter(|found| found.offset < end).unwrap_or(NOTHING),
+        MAX_TIMESTAMP => decided(log.find_max_timestamp()),
+        timestamp => decided(log.find_timestamp(timestamp)),
     };
     Ok(found)
 }

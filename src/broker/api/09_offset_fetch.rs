@@ -1,6 +1,5 @@
 //! OffsetFetch: what groups have committed. A partition of which nothing was committed has the offset -1, and that is no error.
-//!
-//! Different from Kafka: no transaction is ever about to change an offset, so `require_stable` changes nothing.
+//! One that a transaction may still change is an error for those who want it stable (KIP-447).
 
 use crate::broker::core::Context;
 use crate::broker::groups::Members;
@@ -18,8 +17,9 @@ pub(super) fn handle(
     context: Context<'_>,
     request: OffsetFetchRequest,
 ) -> OffsetFetchResponse {
+    let stable = request.require_stable;
     if context.version >= 8 {
-        let groups = request.groups.iter().map(|group| fetch(state, context, group)).collect();
+        let groups = request.groups.iter().map(|group| fetch(state, context, group, stable)).collect();
         return OffsetFetchResponse { groups, ..Default::default() };
     }
     let topics = request.topics.map(|topics| {
@@ -31,7 +31,7 @@ pub(super) fn handle(
         by_name.collect()
     });
     let group = OffsetFetchGroup { group_id: request.group_id, topics, ..Default::default() };
-    let OffsetFetchGroupResponse { topics, error_code, .. } = fetch(state, context, &group);
+    let OffsetFetchGroupResponse { topics, error_code, .. } = fetch(state, context, &group, stable);
     if context.version < 2 && !error_code.is_none() {
         // There is no place for it but the partitions'.
         let topics = refused(&group, error_code).into_iter().map(named).collect();
@@ -41,9 +41,14 @@ pub(super) fn handle(
     OffsetFetchResponse { topics, error_code, ..Default::default() }
 }
 
-fn fetch(state: &mut State, context: Context<'_>, group: &OffsetFetchGroup) -> OffsetFetchGroupResponse {
+fn fetch(
+    state: &mut State,
+    context: Context<'_>,
+    group: &OffsetFetchGroup,
+    stable: bool,
+) -> OffsetFetchGroupResponse {
     let (whole, each) = context.split(is_of_partitions);
-    let found = whole.unless_refused("", None, || find(state, each, group));
+    let found = whole.unless_refused("", None, || find(state, each, group, stable));
     let (topics, error_code) = match found {
         Ok(topics) => (topics, ErrorCode::NONE),
         Err(code) => (Vec::new(), code),
@@ -66,6 +71,7 @@ fn find(
     state: &mut State,
     context: Context<'_>,
     group: &OffsetFetchGroup,
+    stable: bool,
 ) -> Result<Vec<OffsetFetchTopicResponse>, ErrorCode> {
     state.enter_group(&group.group_id, context)?;
     if let Some(Members::Consumer(members)) = state.groups.get(&group.group_id).map(|group| &group.members)
@@ -81,7 +87,7 @@ fn find(
         let all = offsets.iter().map(|(name, partitions)| OffsetFetchTopicResponse {
             name: name.clone(),
             topic_id: id_of(name),
-            partitions: partitions.keys().map(|index| partition(context, offsets, name, *index)).collect(),
+            partitions: partitions.map(|index| partition(context, offsets, name, index, stable)).collect(),
         });
         return Ok(all.collect());
     };
@@ -89,7 +95,7 @@ fn find(
         let name = state.resolve(by_id, &topic.topic_id, &topic.name);
         let indexes = topic.partition_indexes.iter();
         let partitions = indexes.map(|index| match &name {
-            Ok(name) => partition(context, offsets, name, *index),
+            Ok(name) => partition(context, offsets, name, *index, stable),
             Err(code) => unknown(*index, *code),
         });
         OffsetFetchTopicResponse {
@@ -106,8 +112,14 @@ fn partition(
     offsets: &Offsets,
     topic: &Text,
     index: i32,
+    stable: bool,
 ) -> OffsetFetchPartitionResponse {
-    let found = context.unless_refused::<_, ErrorCode>(topic, Some(index), || Ok(offsets.get(topic, index)));
+    let found = context.unless_refused(topic, Some(index), || {
+        if stable && offsets.is_pending(topic, index) {
+            return Err(ErrorCode::UNSTABLE_OFFSET_COMMIT);
+        }
+        Ok(offsets.get(topic, index))
+    });
     match found {
         Ok(Some(committed)) => OffsetFetchPartitionResponse {
             partition_index: index,

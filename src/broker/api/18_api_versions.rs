@@ -2,7 +2,14 @@
 
 use crate::broker::core::Context;
 use crate::broker::state::State;
-use crate::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode};
+use crate::messages::{
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, FinalizedFeature, SupportedFeature,
+};
+use crate::wire::Text;
+
+/// The features whose levels clients go by, at the levels that a new cluster of Kafka 4.3 has: which generation of
+/// transactions producers may be of (KIP-890), and that there are groups of the new protocol (KIP-848). Levels begin with 0.
+const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("transaction.version", 2)];
 
 pub(super) fn handle(
     state: &State,
@@ -25,7 +32,22 @@ pub(super) fn handle(
     if context.version >= 3 && !names.iter().all(|name| is_software_name(name)) {
         return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..Default::default() };
     }
-    ApiVersionsResponse { api_keys: offer.listing(), ..Default::default() }
+    ApiVersionsResponse {
+        api_keys: offer.listing(),
+        // Clients of version 3 cannot read levels that begin with 0 (KAFKA-17011).
+        supported_features: FEATURES.iter().filter(|_| context.version >= 4).map(supported).collect(),
+        finalized_features_epoch: 0,
+        finalized_features: FEATURES.iter().map(finalized).collect(),
+        ..Default::default()
+    }
+}
+
+fn supported((name, level): &(&'static str, i16)) -> SupportedFeature {
+    SupportedFeature { name: Text::from_static(name), min_version: 0, max_version: *level }
+}
+
+fn finalized((name, level): &(&'static str, i16)) -> FinalizedFeature {
+    FinalizedFeature { name: Text::from_static(name), max_version_level: *level, min_version_level: *level }
 }
 
 /// Letters and digits, with dots and dashes between them.

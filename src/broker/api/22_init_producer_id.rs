@@ -1,10 +1,13 @@
 //! InitProducerId: a producer id for an idempotent producer; for a transactional one the id that it had, with the next
-//! epoch, which fences whoever had it before (KIP-98, KIP-360).
+//! epoch, which fences whoever had it before (KIP-98, KIP-360). What that one has left open is aborted first, and the producer
+//! asked to come again.
 
 use crate::broker::core::Context;
 use crate::broker::state::State;
-use crate::messages::{ErrorCode, InitProducerIdRequest, InitProducerIdResponse, ProducerEpoch, ProducerId};
+use crate::broker::transactions::{Init, Producer};
+use crate::messages::{ErrorCode, InitProducerIdRequest, InitProducerIdResponse, ProducerEpoch};
 use crate::wire::Text;
+use std::time::Duration;
 
 /// The longest that a transaction may stay open (Kafka's `transaction.max.timeout.ms`).
 const MAX_TRANSACTION_TIMEOUT_MS: i32 = 900_000;
@@ -16,16 +19,18 @@ pub(super) fn handle(
 ) -> InitProducerIdResponse {
     let given = context.unless_refused("", None, || match &request.transactional_id {
         // Whatever the producer had: the next one is as good.
-        None => check_pair(request).map(|()| (state.new_producer_id(), ProducerEpoch(0))),
+        None => expected(request).map(|_| (state.new_producer_id(), ProducerEpoch(0))),
         Some(id) => transactional(state, context, request, id),
     });
     match given {
         Ok((producer_id, producer_epoch)) => {
             InitProducerIdResponse { producer_id, producer_epoch, ..Default::default() }
         }
-        Err(error_code) => {
-            InitProducerIdResponse { error_code, producer_epoch: ProducerEpoch::NONE, ..Default::default() }
-        }
+        Err(code) => InitProducerIdResponse {
+            error_code: if context.version < 4 { fenced_of_old(code) } else { code },
+            producer_epoch: ProducerEpoch::NONE,
+            ..Default::default()
+        },
     }
 }
 
@@ -34,42 +39,38 @@ fn transactional(
     context: Context<'_>,
     request: &InitProducerIdRequest,
     id: &Text,
-) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
-    check_pair(request)?;
+) -> Result<Producer, ErrorCode> {
+    let expected = expected(request)?;
     if id.is_empty() {
         return Err(ErrorCode::INVALID_REQUEST);
     }
-    if !(1..=MAX_TRANSACTION_TIMEOUT_MS).contains(&request.transaction_timeout_ms) {
-        return Err(ErrorCode::INVALID_TRANSACTION_TIMEOUT);
-    }
-    if state.coordinator(id) != Some(context.broker) {
-        return Err(ErrorCode::NOT_COORDINATOR);
-    }
-    let fenced =
-        if context.version >= 4 { ErrorCode::PRODUCER_FENCED } else { ErrorCode::INVALID_PRODUCER_EPOCH };
-    let next = match state.transactional(id.as_bytes()) {
-        None => (state.new_producer_id(), ProducerEpoch(0)),
-        Some(known) => {
-            let has = (request.producer_id, request.producer_epoch);
-            if !has.0.is_none() && has != known {
-                return Err(fenced);
-            }
-            // The last epoch is kept for the coordinator's own use.
-            match known.1.0.checked_add(1).filter(|epoch| *epoch < i16::MAX) {
-                Some(epoch) => (known.0, ProducerEpoch(epoch)),
-                None => (state.new_producer_id(), ProducerEpoch(0)),
-            }
-        }
+    let timeout = request.transaction_timeout_ms;
+    let timeout = match u64::try_from(timeout) {
+        Ok(ms @ 1..) if timeout <= MAX_TRANSACTION_TIMEOUT_MS => Duration::from_millis(ms),
+        _ => return Err(ErrorCode::INVALID_TRANSACTION_TIMEOUT),
     };
-    state.set_transactional(id, next);
-    Ok(next)
+    state.check_transaction_coordinator(id, context.broker)?;
+    let State { transactions, producer_ids, .. } = state;
+    match transactions.init(id, timeout, expected, context.now.at, || producer_ids.next())? {
+        Init::Given(producer) => Ok(producer),
+        Init::Aborts => {
+            state.abort_transaction(id, context.now);
+            Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+        }
+    }
 }
 
-/// Id and epoch come both or not at all.
-fn check_pair(request: &InitProducerIdRequest) -> Result<(), ErrorCode> {
-    if request.producer_id.is_none() == request.producer_epoch.is_none() {
-        Ok(())
-    } else {
-        Err(ErrorCode::INVALID_REQUEST)
+/// What the producer has already. Id and epoch come both or not at all.
+fn expected(request: &InitProducerIdRequest) -> Result<Option<Producer>, ErrorCode> {
+    let InitProducerIdRequest { producer_id, producer_epoch, .. } = *request;
+    match (producer_id.is_none(), producer_epoch.is_none()) {
+        (true, true) => Ok(None),
+        (false, false) => Ok(Some((producer_id, producer_epoch))),
+        _ => Err(ErrorCode::INVALID_REQUEST),
     }
+}
+
+/// What is said of a fenced producer in versions that do not know PRODUCER_FENCED (KIP-588).
+pub(super) fn fenced_of_old(code: ErrorCode) -> ErrorCode {
+    if code == ErrorCode::PRODUCER_FENCED { ErrorCode::INVALID_PRODUCER_EPOCH } else { code }
 }

@@ -1,6 +1,10 @@
 //! The APIs, one file each, named by their keys. A handler takes the state and a request and gives the answer; it knows no
 //! connection, no clock and no other handler.
 
+#[path = "25_add_offsets_to_txn.rs"]
+mod add_offsets_to_txn;
+#[path = "24_add_partitions_to_txn.rs"]
+mod add_partitions_to_txn;
 #[path = "18_api_versions.rs"]
 mod api_versions;
 #[path = "69_consumer_group_describe.rs"]
@@ -15,6 +19,8 @@ mod delete_groups;
 mod delete_topics;
 #[path = "15_describe_groups.rs"]
 mod describe_groups;
+#[path = "26_end_txn.rs"]
+mod end_txn;
 #[path = "01_fetch.rs"]
 mod fetch;
 #[path = "10_find_coordinator.rs"]
@@ -46,6 +52,10 @@ mod offset_for_leader_epoch;
 mod produce;
 #[path = "14_sync_group.rs"]
 mod sync_group;
+#[path = "28_txn_offset_commit.rs"]
+mod txn_offset_commit;
+#[path = "27_write_txn_markers.rs"]
+mod write_txn_markers;
 
 use super::core::{Context, Step};
 use super::faults::Manner;
@@ -58,7 +68,7 @@ pub(super) use metadata::snapshot as metadata_snapshot;
 pub(super) use produce::Checked;
 
 /// What is served.
-pub(super) const SERVED: [ApiKey; 24] = [
+pub(super) const SERVED: [ApiKey; 29] = [
     ApiKey::PRODUCE,
     ApiKey::FETCH,
     ApiKey::LIST_OFFSETS,
@@ -78,6 +88,11 @@ pub(super) const SERVED: [ApiKey; 24] = [
     ApiKey::DELETE_TOPICS,
     ApiKey::INIT_PRODUCER_ID,
     ApiKey::OFFSET_FOR_LEADER_EPOCH,
+    ApiKey::ADD_PARTITIONS_TO_TXN,
+    ApiKey::ADD_OFFSETS_TO_TXN,
+    ApiKey::END_TXN,
+    ApiKey::WRITE_TXN_MARKERS,
+    ApiKey::TXN_OFFSET_COMMIT,
     ApiKey::SASL_AUTHENTICATE,
     ApiKey::DELETE_GROUPS,
     ApiKey::OFFSET_DELETE,
@@ -140,9 +155,12 @@ pub(super) fn handle(
         AnyRequest::ApiVersions(request) => Step::respond(api_versions::handle(state, context, &request)),
         AnyRequest::CreateTopics(request) => Step::respond(create_topics::handle(state, context, &request)),
         AnyRequest::DeleteTopics(request) => Step::respond(delete_topics::handle(state, context, request)),
-        AnyRequest::InitProducerId(request) => {
-            Step::respond(init_producer_id::handle(state, context, &request))
-        }
+        request @ (AnyRequest::InitProducerId(_)
+        | AnyRequest::AddPartitionsToTxn(_)
+        | AnyRequest::AddOffsetsToTxn(_)
+        | AnyRequest::EndTxn(_)
+        | AnyRequest::WriteTxnMarkers(_)
+        | AnyRequest::TxnOffsetCommit(_)) => of_transactions(state, context, request),
         AnyRequest::OffsetForLeaderEpoch(request) => {
             Step::respond(offset_for_leader_epoch::handle(state, context, &request))
         }
@@ -154,12 +172,6 @@ pub(super) fn handle(
             let error_code = context.refused_code().unwrap_or_default();
             Step::respond(SaslAuthenticateResponse { error_code, ..Default::default() })
         }
-        // Not offered yet.
-        AnyRequest::AddPartitionsToTxn(_)
-        | AnyRequest::AddOffsetsToTxn(_)
-        | AnyRequest::EndTxn(_)
-        | AnyRequest::WriteTxnMarkers(_)
-        | AnyRequest::TxnOffsetCommit(_) => Step::Close("transactions are not served"),
         request @ (AnyRequest::SaslHandshake(_) | AnyRequest::SaslAuthenticate(_)) => {
             Step::Authenticate(Box::new(request), Manner::Whole)
         }
@@ -167,4 +179,27 @@ pub(super) fn handle(
         _ => Step::Close("an API that is not served"),
     };
     Outcome::Done(step)
+}
+
+/// Answers a request of a producer that has an id, or of who ends its transaction.
+fn of_transactions(state: &mut State, context: Context<'_>, request: AnyRequest) -> Step {
+    match request {
+        AnyRequest::InitProducerId(request) => {
+            Step::respond(init_producer_id::handle(state, context, &request))
+        }
+        AnyRequest::AddPartitionsToTxn(request) => {
+            Step::respond(add_partitions_to_txn::handle(state, context, &request))
+        }
+        AnyRequest::AddOffsetsToTxn(request) => {
+            Step::respond(add_offsets_to_txn::handle(state, context, &request))
+        }
+        AnyRequest::EndTxn(request) => Step::respond(end_txn::handle(state, context, &request)),
+        AnyRequest::WriteTxnMarkers(request) => {
+            Step::respond(write_txn_markers::handle(state, context, &request))
+        }
+        AnyRequest::TxnOffsetCommit(request) => {
+            Step::respond(txn_offset_commit::handle(state, context, &request))
+        }
+        _ => Step::Close("an API that is not one of transactions"),
+    }
 }

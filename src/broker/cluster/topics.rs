@@ -38,6 +38,8 @@ pub struct PartitionInfo {
     pub log_start_offset: i64,
     /// The offset that the next record gets. Every replica has all records below it.
     pub high_watermark: i64,
+    /// The offset up to which every transaction is decided.
+    pub last_stable_offset: i64,
 }
 
 impl TopicSpec {
@@ -177,6 +179,7 @@ impl Cluster {
                 isr: numbers(isr),
                 log_start_offset: log.start_offset(),
                 high_watermark: log.end_offset(),
+                last_stable_offset: log.last_stable_offset(),
             }
         })
     }
@@ -232,7 +235,7 @@ impl Cluster {
         self.with_partition(topic, partition, batches).unwrap_or_default()
     }
 
-    /// The records of a partition that can be read, oldest first; none when there is no such partition.
+    /// The records of a partition that can be read, oldest first, whether or not their transactions are committed; none when there is no such partition.
     pub fn records(&self, topic: &str, partition: i32) -> Vec<StoredRecord> {
         let stored = self.with_partition(topic, partition, |partition| {
             (partition.log.start_offset(), partition.log.batches().cloned().collect::<Vec<_>>())
@@ -249,6 +252,8 @@ impl Cluster {
         work: impl FnOnce(&Partition) -> T,
     ) -> Option<T> {
         self.shared.with(|core| {
+            // Transactions may have gone on for too long since anybody has asked.
+            core.advance(now());
             let topic = core.state().topics.get(topic.as_bytes())?;
             topic.partition(partition).map(work)
         })

@@ -2,7 +2,9 @@
 
 use crate::broker::sessions::Sessions;
 use crate::broker::state::{Refused, State};
-use crate::messages::{AnyRequest, BrokerId, ErrorCode, FetchRequest, OffsetFetchRequest};
+use crate::messages::{
+    AnyRequest, BrokerId, ErrorCode, FetchRequest, OffsetFetchRequest, TxnOffsetCommitTopic,
+};
 use crate::wire::{Text, Uuid};
 
 /// Topics and partitions: all, those of a name, those of an index.
@@ -85,6 +87,9 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
             });
             topics.collect()
         }
+        request @ (AnyRequest::AddPartitionsToTxn(_)
+        | AnyRequest::WriteTxnMarkers(_)
+        | AnyRequest::TxnOffsetCommit(_)) => of_transactions(request),
         AnyRequest::Metadata(request) => match &request.topics {
             None => state.topics.iter().map(|(name, _)| (name.to_string(), None)).collect(),
             Some(topics) => {
@@ -110,11 +115,38 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
     }
 }
 
+/// The partitions that are added to a transaction, ended or committed with it.
+fn of_transactions(request: &AnyRequest) -> Vec<Concerned> {
+    let all = |topic: &Text, indexes: &[i32]| -> Vec<Concerned> {
+        indexes.iter().map(|index| (topic.to_string(), Some(*index))).collect()
+    };
+    match request {
+        AnyRequest::AddPartitionsToTxn(request) => {
+            let transactions = request.transactions.iter().flat_map(|transaction| &transaction.topics);
+            let topics = transactions.chain(&request.v3_and_below_topics);
+            topics.flat_map(|topic| all(&topic.name, &topic.partitions)).collect()
+        }
+        AnyRequest::WriteTxnMarkers(request) => {
+            let topics = request.markers.iter().flat_map(|marker| &marker.topics);
+            topics.flat_map(|topic| all(&topic.name, &topic.partition_indexes)).collect()
+        }
+        AnyRequest::TxnOffsetCommit(request) => {
+            let of_topic = |topic: &TxnOffsetCommitTopic| {
+                let indexes: Vec<i32> =
+                    topic.partitions.iter().map(|partition| partition.partition_index).collect();
+                all(&topic.name, &indexes)
+            };
+            request.topics.iter().flat_map(of_topic).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The partitions that groups are asked for; all topics are those that have an offset.
 fn offsets_fetched(state: &State, request: &OffsetFetchRequest) -> Vec<Concerned> {
     let committed = |id: &Text| {
         let group = state.groups.get(id).into_iter();
-        group.flat_map(|group| group.offsets.iter()).map(|(topic, _)| (topic.to_string(), None))
+        group.flat_map(|group| group.offsets.iter().map(|(topic, _)| (topic.to_string(), None)))
     };
     let mut concerned = Vec::new();
     for group in &request.groups {

@@ -3,15 +3,18 @@
 //! A batch is kept as one piece of its own, so that a large one goes from here to the socket uncopied and a small one does
 //! not keep the request alive that it came in. Offsets are contiguous: nothing is compacted here.
 
+mod markers;
 mod producers;
 
 use crate::messages::{LeaderEpoch, ProducerId};
-use crate::records::{Batch, BatchHeader, Compression, Decompressor, RecordsError};
+use crate::records::{Batch, BatchHeader, Compression, ControlType, Decompressor, RecordsError};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-pub(super) use producers::{Appended, Producers, Sequence, Verdict};
+pub(super) use producers::{Appended, Marker, Producers, Sequence, Verdict};
+
+use markers::Aborted;
 
 /// A partition's records and what the broker remembers beside them.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) struct Log {
     /// Where each leader epoch begins, ascending (KIP-101).
     epochs: Vec<(LeaderEpoch, i64)>,
     pub(super) producers: Producers,
+    /// Transactions that were aborted here, by ascending offset of their markers.
+    aborted: VecDeque<Aborted>,
 }
 
 /// A batch in the log.
@@ -61,6 +66,7 @@ impl Log {
             bytes: 0,
             epochs: vec![(epoch, 0)],
             producers: Producers::default(),
+            aborted: VecDeque::new(),
         }
     }
 
@@ -76,7 +82,7 @@ impl Log {
 
     /// The offset up to which every transaction is decided.
     pub(super) fn last_stable_offset(&self) -> i64 {
-        self.end_offset
+        self.producers.first_open().map_or(self.end_offset, |first| first.max(self.start_offset))
     }
 
     /// The batches, oldest first.
@@ -130,6 +136,7 @@ impl Log {
             self.bytes = self.bytes.saturating_sub(dropped);
         }
         self.forget_epochs();
+        self.forget_aborted();
     }
 
     /// Forgets the epochs that ended before the log's start; the one that is left there begins with the log (as in Kafka's
@@ -153,8 +160,9 @@ impl Log {
         self.start_offset = self.start_offset.min(self.end_offset);
         self.epochs.retain(|(_, start)| *start < self.end_offset);
         self.producers = Producers::default();
-        for (sequence, appended) in self.batches.iter().filter_map(Stored::sequence) {
-            self.producers.remember(sequence, appended, now_ms);
+        self.aborted.clear();
+        for index in 0..self.batches.len() {
+            self.replay(index, now_ms);
         }
     }
 
@@ -171,6 +179,7 @@ impl Log {
             let oldest = self.batches.front().map_or(self.end_offset, |batch| batch.base_offset);
             self.start_offset = self.start_offset.max(oldest);
             self.forget_epochs();
+            self.forget_aborted();
         }
     }
 
@@ -203,6 +212,11 @@ impl Log {
                 set.freeze()
             }
         }
+    }
+
+    /// The offset behind a run, if anything is in it.
+    pub(super) fn end_of(&self, run: &Run) -> Option<i64> {
+        self.of(run).last().map(|batch| batch.last_offset.saturating_add(1))
     }
 
     fn of(&self, run: &Run) -> impl Iterator<Item = &Stored> {
@@ -278,10 +292,21 @@ impl Stored {
         self.header().map_or(ProducerId::NONE, |header| ProducerId(header.producer_id))
     }
 
+    /// Whether it belongs to a transaction.
+    pub(super) fn is_transactional(&self) -> bool {
+        self.header().is_some_and(|header| header.attributes.is_transactional())
+    }
+
+    /// Of a marker, whether it commits.
+    pub(super) fn is_commit(&self) -> Option<bool> {
+        self.header().filter(|header| header.attributes.is_control())?;
+        let said = self.open()?.control_records().next()?.kind;
+        Some(said == ControlType::Commit)
+    }
+
     /// What a partition remembers of the batch, if an idempotent producer wrote it.
-    fn sequence(&self) -> Option<(Sequence, Appended)> {
-        let header = self.header()?;
-        let sequence = Sequence::of(&header)?;
+    fn sequence(&self, header: &BatchHeader) -> Option<(Sequence, Appended)> {
+        let sequence = Sequence::of(header)?;
         let Sequence { first, last, .. } = sequence;
         let Stored { base_offset, max_timestamp, .. } = *self;
         let appended = Appended { first, last, base_offset, max_timestamp };

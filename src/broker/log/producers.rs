@@ -1,13 +1,15 @@
 //! What a partition remembers of idempotent producers (KIP-98): the epoch and the last five batches of each, by which a
-//! batch that comes again is told from one that is missing.
+//! batch that comes again is told from one that is missing; and where the transaction of each has begun that is open here.
 //!
 //! The rules are those of `ProducerAppendInfo` and `ProducerStateEntry` in Kafka 4.3. Above all, a producer that is not
 //! remembered may begin with any sequence number (retention may have taken what it wrote, KIP-360), so UNKNOWN_PRODUCER_ID,
 //! which older brokers answered here, is never answered.
+//!
+//! Who has a transaction open is never forgotten: there are no more of them than transactional ids.
 
 use crate::messages::{ErrorCode, ProducerEpoch, ProducerId};
 use crate::records::BatchHeader;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Batches of a producer that are remembered: as many as may be in flight at once.
 const REMEMBERED_BATCHES: usize = 5;
@@ -20,13 +22,19 @@ const EXPIRATION_MS: i64 = 24 * 60 * 60 * 1000;
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Producers {
     by_id: BTreeMap<ProducerId, Producer>,
+    /// Where transactions have begun that are open.
+    open: BTreeSet<(i64, ProducerId)>,
 }
 
 #[derive(Debug)]
 struct Producer {
     epoch: ProducerEpoch,
-    /// Oldest first, never empty.
+    /// Oldest first; none of an epoch that a marker has begun.
     batches: VecDeque<Appended>,
+    /// The first offset of the transaction that is open.
+    open_from: Option<i64>,
+    /// That of the newest marker.
+    coordinator_epoch: Option<i32>,
     last_seen_ms: i64,
 }
 
@@ -37,6 +45,19 @@ pub(in crate::broker) struct Sequence {
     pub(in crate::broker) epoch: ProducerEpoch,
     pub(in crate::broker) first: i32,
     pub(in crate::broker) last: i32,
+    pub(in crate::broker) is_transactional: bool,
+}
+
+/// The end of a transaction, as its coordinator tells the leaders of its partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::broker) struct Marker {
+    pub(in crate::broker) producer_id: ProducerId,
+    pub(in crate::broker) epoch: ProducerEpoch,
+    /// Committed, or aborted.
+    pub(in crate::broker) is_commit: bool,
+    pub(in crate::broker) coordinator_epoch: i32,
+    /// Whether each transaction has an epoch of its own, so that the marker has a newer one than the records (KIP-890).
+    pub(in crate::broker) has_own_epoch: bool,
 }
 
 /// A batch that was appended.
@@ -69,19 +90,39 @@ impl Sequence {
             epoch: ProducerEpoch(header.producer_epoch),
             first: header.base_sequence,
             last: last_sequence(header.base_sequence, header.last_offset_delta),
+            is_transactional: header.attributes.is_transactional(),
         })
+    }
+}
+
+impl Producer {
+    fn new(epoch: ProducerEpoch, now_ms: i64) -> Producer {
+        Producer {
+            epoch,
+            batches: VecDeque::new(),
+            open_from: None,
+            coordinator_epoch: None,
+            last_seen_ms: now_ms,
+        }
+    }
+
+    fn is_kept(&self, oldest_kept: i64) -> bool {
+        self.last_seen_ms > oldest_kept || self.open_from.is_some()
+    }
+
+    fn enter(&mut self, epoch: ProducerEpoch) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.batches.clear();
+        }
     }
 }
 
 impl Producers {
     /// Judges a batch that comes at `now_ms`.
     pub(in crate::broker) fn check(&self, batch: Sequence, now_ms: i64) -> Verdict {
-        let oldest_kept = now_ms.saturating_sub(EXPIRATION_MS);
-        let remembered = self.by_id.get(&batch.producer_id);
-        let Some(producer) = remembered.filter(|producer| producer.last_seen_ms > oldest_kept) else {
-            return Verdict::Append;
-        };
-        let Sequence { producer_id, epoch, first, last } = batch;
+        let Some(producer) = self.kept(batch.producer_id, now_ms) else { return Verdict::Append };
+        let Sequence { producer_id, epoch, first, last, is_transactional } = batch;
         if epoch < producer.epoch {
             let text = format!(
                 "the epoch {epoch} of producer {producer_id} is smaller than the last seen epoch {}",
@@ -90,50 +131,110 @@ impl Producers {
             return Verdict::Refuse(ErrorCode::INVALID_PRODUCER_EPOCH, text);
         }
         if epoch > producer.epoch {
-            return if first == 0 { Verdict::Append } else { out_of_order(batch, "0, as its epoch is new") };
-        }
-        if let Some(old) = producer.batches.iter().find(|old| old.first == first && old.last == last) {
+            if first != 0 {
+                return out_of_order(batch, "0, as its epoch is new");
+            }
+        } else if let Some(old) = producer.batches.iter().find(|old| old.first == first && old.last == last) {
             return Verdict::Duplicate(*old);
+        } else {
+            let expected = producer.batches.back().map_or(0, |newest| following(newest.last));
+            if expected != first {
+                return out_of_order(batch, &expected.to_string());
+            }
         }
-        match producer.batches.back().map(|newest| following(newest.last)) {
-            Some(expected) if expected != first => out_of_order(batch, &expected.to_string()),
-            _ => Verdict::Append,
+        if producer.open_from.is_some() && !is_transactional {
+            let text = format!("producer {producer_id} is in a transaction, and the batch in none");
+            return Verdict::Refuse(ErrorCode::INVALID_TXN_STATE, text);
         }
+        Verdict::Append
+    }
+
+    /// Whether nothing is known of what a producer has written in its epoch.
+    pub(in crate::broker) fn knows_nothing_of(&self, producer_id: ProducerId, now_ms: i64) -> bool {
+        self.kept(producer_id, now_ms).is_none_or(|producer| producer.batches.is_empty())
+    }
+
+    /// Whether a producer has a transaction open in this epoch.
+    pub(in crate::broker) fn is_open(&self, producer_id: ProducerId, epoch: ProducerEpoch) -> bool {
+        let producer = self.by_id.get(&producer_id);
+        producer.is_some_and(|producer| producer.epoch == epoch && producer.open_from.is_some())
+    }
+
+    /// The first offset of the transactions that are open.
+    pub(in crate::broker) fn first_open(&self) -> Option<i64> {
+        self.open.first().map(|(offset, _)| *offset)
     }
 
     /// Remembers a batch that was appended at `now_ms`.
     pub(in crate::broker) fn remember(&mut self, batch: Sequence, appended: Appended, now_ms: i64) {
-        let oldest_kept = now_ms.saturating_sub(EXPIRATION_MS);
-        match self.by_id.get(&batch.producer_id) {
-            None => self.make_room(oldest_kept),
-            Some(producer) if producer.last_seen_ms <= oldest_kept => {
-                self.by_id.remove(&batch.producer_id);
-            }
-            Some(_) => {}
-        }
-        let producer = self.by_id.entry(batch.producer_id).or_insert_with(|| Producer {
-            epoch: batch.epoch,
-            batches: VecDeque::with_capacity(REMEMBERED_BATCHES),
-            last_seen_ms: now_ms,
-        });
-        producer.last_seen_ms = now_ms;
-        if producer.epoch != batch.epoch {
-            producer.epoch = batch.epoch;
-            producer.batches.clear();
-        }
+        let producer = self.entry(batch.producer_id, batch.epoch, now_ms);
+        producer.enter(batch.epoch);
         if producer.batches.len() >= REMEMBERED_BATCHES {
             producer.batches.pop_front();
         }
         producer.batches.push_back(appended);
+        if batch.is_transactional && producer.open_from.is_none() {
+            producer.open_from = Some(appended.base_offset);
+            self.open.insert((appended.base_offset, batch.producer_id));
+        }
+    }
+
+    /// Checks the end of a transaction, whether or not one is open.
+    ///
+    /// # Errors
+    /// INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED.
+    pub(in crate::broker) fn check_marker(&self, marker: &Marker) -> Result<(), ErrorCode> {
+        let Some(producer) = self.by_id.get(&marker.producer_id) else { return Ok(()) };
+        // A marker of its own epoch may come again once it has done its work: its answer may have been lost (KAFKA-19999).
+        let is_late = marker.epoch < producer.epoch
+            || (marker.has_own_epoch && marker.epoch == producer.epoch && producer.open_from.is_some());
+        if is_late {
+            return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        }
+        if producer.coordinator_epoch.is_some_and(|known| known > marker.coordinator_epoch) {
+            return Err(ErrorCode::TRANSACTION_COORDINATOR_FENCED);
+        }
+        Ok(())
+    }
+
+    /// Remembers the end of a transaction; answers with its first offset if it was open.
+    pub(in crate::broker) fn end(&mut self, marker: &Marker, now_ms: i64) -> Option<i64> {
+        let producer = self.entry(marker.producer_id, marker.epoch, now_ms);
+        producer.enter(marker.epoch);
+        producer.coordinator_epoch = Some(marker.coordinator_epoch);
+        let first = producer.open_from.take()?;
+        self.open.remove(&(first, marker.producer_id));
+        Some(first)
+    }
+
+    fn kept(&self, producer_id: ProducerId, now_ms: i64) -> Option<&Producer> {
+        let oldest_kept = now_ms.saturating_sub(EXPIRATION_MS);
+        self.by_id.get(&producer_id).filter(|producer| producer.is_kept(oldest_kept))
+    }
+
+    /// A producer that is heard of at `now_ms`; a new one has this epoch.
+    fn entry(&mut self, producer_id: ProducerId, epoch: ProducerEpoch, now_ms: i64) -> &mut Producer {
+        let oldest_kept = now_ms.saturating_sub(EXPIRATION_MS);
+        match self.by_id.get(&producer_id) {
+            None => self.make_room(oldest_kept),
+            Some(producer) if !producer.is_kept(oldest_kept) => {
+                self.by_id.remove(&producer_id);
+            }
+            Some(_) => {}
+        }
+        let producer = self.by_id.entry(producer_id).or_insert_with(|| Producer::new(epoch, now_ms));
+        producer.last_seen_ms = now_ms;
+        producer
     }
 
     fn make_room(&mut self, oldest_kept: i64) {
         if self.by_id.len() < MAX_PRODUCERS {
             return;
         }
-        self.by_id.retain(|_, producer| producer.last_seen_ms > oldest_kept);
+        self.by_id.retain(|_, producer| producer.is_kept(oldest_kept));
         if self.by_id.len() >= MAX_PRODUCERS {
-            let silent = self.by_id.iter().min_by_key(|(_, producer)| producer.last_seen_ms);
+            let closed = self.by_id.iter().filter(|(_, producer)| producer.open_from.is_none());
+            let silent = closed.min_by_key(|(_, producer)| producer.last_seen_ms);
             if let Some(id) = silent.map(|(id, _)| *id) {
                 self.by_id.remove(&id);
             }
@@ -168,7 +269,12 @@ mod tests {
     const ID: ProducerId = ProducerId(7);
 
     fn batch(epoch: i16, first: i32, last: i32) -> Sequence {
-        Sequence { producer_id: ID, epoch: ProducerEpoch(epoch), first, last }
+        Sequence { producer_id: ID, epoch: ProducerEpoch(epoch), first, last, is_transactional: false }
+    }
+
+    fn marker(epoch: i16, has_own_epoch: bool) -> Marker {
+        let (producer_id, epoch) = (ID, ProducerEpoch(epoch));
+        Marker { producer_id, epoch, is_commit: true, coordinator_epoch: 3, has_own_epoch }
     }
 
     fn append(producers: &mut Producers, batch: Sequence, base_offset: i64) {
@@ -265,5 +371,49 @@ mod tests {
         assert_eq!(producers.by_id.len(), 10_000);
         assert!(!producers.by_id.contains_key(&ProducerId(0)));
         assert!(producers.by_id.contains_key(&ProducerId(1)));
+    }
+
+    #[test]
+    fn a_transaction_is_open_from_its_first_batch_to_its_marker() {
+        let mut producers = Producers::default();
+        let transactional = |first| Sequence { is_transactional: true, ..batch(0, first, first) };
+        append(&mut producers, transactional(0), 7);
+        append(&mut producers, transactional(1), 9);
+        assert_eq!(producers.first_open(), Some(7));
+        assert!(producers.is_open(ID, ProducerEpoch(0)) && !producers.is_open(ID, ProducerEpoch(1)));
+        assert_eq!(refused(&producers, batch(0, 2, 2)), ErrorCode::INVALID_TXN_STATE);
+        assert_eq!(producers.end(&marker(0, false), 0), Some(7));
+        assert_eq!((producers.first_open(), producers.end(&marker(0, false), 0)), (None, None));
+        append(&mut producers, batch(0, 2, 2), 11);
+    }
+
+    #[test]
+    fn a_marker_with_an_epoch_of_its_own_begins_the_next_one() {
+        let mut producers = Producers::default();
+        append(&mut producers, Sequence { is_transactional: true, ..batch(4, 0, 9) }, 0);
+        assert_eq!(producers.check_marker(&marker(4, true)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
+        assert_eq!(producers.check_marker(&marker(3, false)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
+        assert_eq!(producers.check_marker(&marker(5, true)), Ok(()));
+        producers.end(&marker(5, true), 0);
+        assert_eq!(producers.check_marker(&marker(5, true)), Ok(()), "it may come again");
+        let older = Marker { coordinator_epoch: 2, ..marker(5, true) };
+        assert_eq!(producers.check_marker(&older), Err(ErrorCode::TRANSACTION_COORDINATOR_FENCED));
+        assert_eq!(refused(&producers, batch(4, 10, 10)), ErrorCode::INVALID_PRODUCER_EPOCH);
+        assert_eq!(refused(&producers, batch(5, 10, 10)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        assert!(producers.knows_nothing_of(ID, 0));
+        append(&mut producers, batch(5, 0, 0), 11);
+    }
+
+    #[test]
+    fn who_has_a_transaction_open_is_not_forgotten() {
+        let mut producers = Producers::default();
+        append(&mut producers, Sequence { is_transactional: true, ..batch(0, 0, 0) }, 0);
+        for id in 100..=10_101 {
+            let batch = Sequence { producer_id: ProducerId(id), ..batch(0, 0, 0) };
+            let appended = Appended { first: 0, last: 0, base_offset: id, max_timestamp: -1 };
+            producers.remember(batch, appended, EXPIRATION_MS + id);
+        }
+        assert_eq!(producers.first_open(), Some(0));
+        assert!(matches!(producers.check(batch(0, 0, 0), 2 * EXPIRATION_MS), Verdict::Duplicate(_)));
     }
 }

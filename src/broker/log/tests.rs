@@ -208,5 +208,5 @@ fn a_truncated_log_forgets_records_epochs_and_producers() {
 
 fn verdict_of_nobody(log: &Log) -> Verdict {
     let (producer_id, epoch) = (ProducerId(7), crate::messages::ProducerEpoch(0));
-    log.producers.check(Sequence { producer_id, epoch, first: 5, last: 5 }, 1)
+    log.producers.check(Sequence { producer_id, epoch, first: 5, last: 5, is_transactional: false }, 1)
 }

@@ -10,7 +10,10 @@ mod produce;
 mod sequences;
 mod sessions;
 mod topics;
+pub mod transactions;
 mod versions;
+
+use transactions::{coordinator, offsets as transactional_offsets, partitions, readers};
 
 use crate::peer::Peer;
 use crate::real;
@@ -304,6 +307,34 @@ cases! {
         who_commits_is_checked,
         offsets_are_deleted_unless_somebody_reads_them,
         offsets_go_with_their_topic;
+    coordinator:
+        the_second_generation_is_offered,
+        a_transaction_of_the_first_generation_in_every_version,
+        a_transaction_of_the_second_generation_has_an_epoch_of_its_own,
+        ends_are_answered_by_what_there_is_to_end,
+        strangers_are_refused_by_code,
+        partitions_are_added_all_or_none,
+        brokers_ask_for_many_transactions_and_may_only_want_to_know,
+        who_comes_anew_aborts_what_is_open,
+        a_request_with_the_last_epoch_is_answered_as_it_was,
+        what_goes_on_for_too_long_is_aborted;
+    partitions:
+        batches_outside_of_their_transaction_are_refused_by_version,
+        who_a_batch_is_of_is_checked,
+        a_producer_in_a_transaction_writes_nothing_else,
+        sequences_begin_at_0_with_each_transaction_of_the_second_generation,
+        sequences_go_on_in_the_first_generation,
+        a_transaction_is_ended_by_who_writes_its_marker;
+    readers:
+        what_was_aborted_is_told_to_those_who_ask,
+        markers_are_control_batches_of_their_producer,
+        nothing_is_read_behind_a_transaction_that_is_open,
+        who_waits_for_what_is_committed_gets_it_when_it_is;
+    transactional_offsets:
+        offsets_wait_for_their_transaction_in_every_version,
+        a_group_that_is_not_in_the_transaction_is_refused_by_version,
+        members_name_their_generation_or_nothing,
+        the_later_commit_stands;
     topics:
         a_topic_is_created_described_and_deleted_in_every_version,
         what_cannot_be_created_is_refused_by_code,

@@ -15,12 +15,7 @@ fn software() -> ApiVersionsRequest {
 }
 
 /// What the embedded broker does not serve yet.
-const UNSERVED: [ApiKey; 11] = [
-    ApiKey::ADD_PARTITIONS_TO_TXN,
-    ApiKey::ADD_OFFSETS_TO_TXN,
-    ApiKey::END_TXN,
-    ApiKey::WRITE_TXN_MARKERS,
-    ApiKey::TXN_OFFSET_COMMIT,
+const UNSERVED: [ApiKey; 6] = [
     ApiKey::DELETE_RECORDS,
     ApiKey::DESCRIBE_CONFIGS,
     ApiKey::CREATE_PARTITIONS,

@@ -77,6 +77,14 @@ impl RealKafka {
         })
     }
 
+    /// Brokers that are none of Apache's, for its clients to talk to: what listens at `plaintext`, and where the jars lie.
+    pub fn imitated(plaintext: &str, lib: &Path) -> RealKafka {
+        let lib = lib.to_str().expect("a path in UTF-8").to_owned();
+        let facts = [("version", "4.3.1".to_owned()), ("plaintext", plaintext.to_owned()), ("lib", lib)];
+        let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        RealKafka { facts, runner: None, file: PathBuf::new() }
+    }
+
     /// A line of the environment file: `version`, `user`, `certs`, `sasl_ssl`..., see `tests/kafka/README.md`.
     #[track_caller]
     pub fn fact(&self, name: &str) -> &str {

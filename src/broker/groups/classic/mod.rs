@@ -205,6 +205,23 @@ impl ClassicGroup {
         Ok(())
     }
 
+    /// Checks who commits offsets as part of a transaction; who says nothing of itself is not asked.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION.
+    pub(in crate::broker) fn may_commit_in_transaction(
+        &self,
+        id: &Text,
+        instance: Option<&Text>,
+        generation: i32,
+    ) -> Result<(), ErrorCode> {
+        if generation < 0 && self.state == State::Empty {
+            return Ok(());
+        }
+        self.validate(id, instance)?;
+        if generation == self.generation { Ok(()) } else { Err(ErrorCode::ILLEGAL_GENERATION) }
+    }
+
     /// Whether members have subscribed to a topic, as far as that can be told: only consumers say so in a way that the
     /// coordinator can read.
     pub(in crate::broker) fn subscribes(&self, topic: &str) -> bool {
