@@ -4,6 +4,7 @@ use crate::world::{
     GROUP, PROTOCOLS, SECOND, TOPIC, Told, World, at, paused, read, read_for, settle, shared,
 };
 use ottla::ErrorKind;
+use ottla::broker::{ApiKey, ErrorCode, Fate, Fault};
 use ottla::consumer::RebalanceKind;
 
 #[test]
@@ -79,6 +80,31 @@ fn the_listener_hears_of_what_comes_and_goes_before_it_does() {
             one.close(5 * SECOND).await.unwrap();
             let last = told.all().pop().unwrap();
             assert_eq!(last.0, RebalanceKind::Revoked, "{protocol}: {:?}", told.all());
+        });
+    }
+}
+
+/// `max.poll.interval.ms` bounds the listener, not the time until it is known where to begin.
+#[test]
+fn the_listener_hears_of_partitions_however_long_it_takes_to_find_out_where_to_begin() {
+    for protocol in PROTOCOLS {
+        paused(8, async {
+            let world = World::new(1, 1).await;
+            world.write(0, 0..3).await;
+            let loading = Fate::Fail(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+            world.brokers.add_fault(Fault::new(loading).api(ApiKey::OFFSET_FETCH));
+            let told = Told::default();
+            let heard = told.clone();
+            let member = world.member(protocol).set("max.poll.interval.ms", "10000");
+            let member = member.on_rebalance(move |rebalance| {
+                heard.add(&rebalance);
+                async {}
+            });
+            let mut member = member.build().await.unwrap();
+            assert_eq!(read_for(&mut member, 60 * SECOND).await, [], "{protocol}");
+            world.brokers.clear_faults();
+            assert_eq!(read(&mut member, 3).await.len(), 3, "{protocol}");
+            assert_eq!(told.of(RebalanceKind::Assigned), [at(0)], "{protocol}: {:?}", told.all());
         });
     }
 }

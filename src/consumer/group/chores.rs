@@ -16,8 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// What the listener has at least, when giving partitions back has taken all the time there was.
+const LEAST_TO_LISTEN: Duration = Duration::from_secs(1);
+
 /// Gives partitions back in order: waits until nothing of them is in the application's hands, commits what is done, tells
-/// the listener. Nothing of it takes longer than `patience`, after which other members would not wait any more.
+/// the listener. It takes `patience` and a moment at the most: other members do not wait any longer.
 pub(super) async fn revoke(shared: &Arc<Shared>, partitions: Vec<TopicPartition>, patience: Duration) {
     let by = task::after(task::now(), patience);
     withhold(shared, &partitions, true);
@@ -50,7 +53,9 @@ pub(super) async fn revoke(shared: &Arc<Shared>, partitions: Vec<TopicPartition>
             shared.with(|state| state.ties.as_mut().map(|ties| ties.part_with(error)));
         }
     }
-    listener::tell(shared, RebalanceKind::Revoked, &partitions, by).await;
+    // However long all that took: whoever was told that they came is told that they go.
+    let moment = task::after(task::now(), LEAST_TO_LISTEN.min(patience));
+    listener::tell(shared, RebalanceKind::Revoked, &partitions, by.max(moment)).await;
     // Commits that the application has ordered before come first.
     shared.reached(by, |state| is_over(state) || !state.has_commits_of(&partitions)).await;
     shared.redirect(|state| state.release(&partitions));
@@ -78,10 +83,10 @@ pub(super) async fn lose(shared: &Arc<Shared>, partitions: Vec<TopicPartition>, 
 
 /// Begins with partitions at their committed offsets.
 pub(super) async fn assign(shared: &Arc<Shared>, partitions: Vec<TopicPartition>, patience: Duration) {
-    let by = task::after(task::now(), patience);
     if !partitions.is_empty() && !begin(shared, &partitions).await {
         return;
     }
+    let by = task::after(task::now(), patience);
     listener::tell(shared, RebalanceKind::Assigned, &partitions, by).await;
     withhold(shared, &partitions, false);
 }

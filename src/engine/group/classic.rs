@@ -514,7 +514,7 @@ impl Classic {
         self.beat = Beat { flight: self.beat.flight.take(), ..Beat::default() };
     }
 
-    /// A commit under a name was refused. Who joins hears more of it at once.
+    /// A commit under a name was refused.
     pub(super) fn refused(
         &mut self,
         code: ErrorCode,
@@ -522,18 +522,19 @@ impl Classic {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Effects {
-        if *committer != self.identity() || matches!(self.phase, Phase::Joining { .. }) {
+        if *committer != self.identity() {
             return Effects::default();
         }
         match code {
+            // Nor does it know who joins as this member.
             ErrorCode::UNKNOWN_MEMBER_ID => {
-                self.unwell(&Error::broker_code(code, "commit offsets"), now, rng)
+                return self.unwell(&Error::broker_code(code, "commit offsets"), now, rng);
             }
-            _ => {
-                self.beat.due = self.beat.due.map(|due| due.min(now));
-                Effects::default()
-            }
+            // JoinGroup will say more.
+            _ if matches!(self.phase, Phase::Joining { .. }) => {}
+            _ => self.beat.due = self.beat.due.map(|due| due.min(now)),
         }
+        Effects::default()
     }
 
     pub(super) fn done(&mut self, _: Instant) {
@@ -621,7 +622,7 @@ impl Classic {
     }
 
     pub(super) fn lease(&self) -> Option<Instant> {
-        self.beat.heard.map(|heard| after(heard, self.terms.session_timeout))
+        self.beat.heard.map(|heard| after(heard, self.terms.surely_kept()))
     }
 
     pub(super) fn owned(&self) -> &BTreeSet<TopicPartition> {

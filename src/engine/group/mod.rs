@@ -57,6 +57,14 @@ pub struct Terms {
     pub backoff: Backoff,
 }
 
+impl Terms {
+    /// How long the coordinator surely keeps the partitions for a member that it has heard of: it may be in the middle of a
+    /// rebalance that the member knows nothing of yet.
+    fn surely_kept(&self) -> Duration {
+        self.session_timeout.min(self.rebalance_timeout)
+    }
+}
+
 /// What a member wants to read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Subscription {

@@ -381,7 +381,7 @@ impl Modern {
     }
 
     pub(super) fn lease(&self) -> Option<Instant> {
-        self.heard.map(|heard| after(heard, self.terms.session_timeout))
+        self.heard.map(|heard| after(heard, self.terms.surely_kept()))
     }
 
     pub(super) fn owned(&self) -> &BTreeSet<TopicPartition> {

@@ -292,7 +292,7 @@ impl World {
 
     fn is_settled(&self, events: &[Event]) -> bool {
         let mut owned: BTreeMap<i32, BTreeSet<usize>> = BTreeMap::new();
-        let mut done: BTreeMap<i32, i64> = BTreeMap::new();
+        let mut done: BTreeMap<(i32, usize), i64> = BTreeMap::new();
         let alive: BTreeSet<usize> = self
             .slots
             .iter()
@@ -303,12 +303,13 @@ impl World {
         for Event { member, deed, .. } in events {
             match deed {
                 Deed::Done { partition, next } => {
-                    let done = done.entry(*partition).or_default();
-                    *done = (*done).max(*next);
+                    done.insert((*partition, *member), *next);
                 }
                 Deed::Told(kind, partitions) if alive.contains(member) => {
                     for partition in partitions {
                         let owners = owned.entry(*partition).or_default();
+                        // It reads again what nobody has committed.
+                        done.remove(&(*partition, *member));
                         match kind {
                             RebalanceKind::Assigned => drop(owners.insert(*member)),
                             _ => drop(owners.remove(member)),
@@ -318,10 +319,14 @@ impl World {
                 _ => {}
             }
         }
+        let commits = self.cluster.commits();
         (0..self.knobs.partitions).all(|index| {
             let stored = i64::try_from(self.cluster.records(TOPIC, index).len()).unwrap();
-            owned.get(&index).is_some_and(|owners| owners.len() == 1)
-                && done.get(&index).is_some_and(|done| *done >= stored)
+            let owners = owned.get(&index).filter(|owners| owners.len() == 1);
+            let Some(owner) = owners.and_then(BTreeSet::first) else { return false };
+            let committed = commits.iter().rfind(|commit| commit.partition == index);
+            let reached = [done.get(&(index, *owner)).copied(), committed.map(|commit| commit.offset)];
+            reached.into_iter().flatten().any(|reached| reached >= stored)
         })
     }
 

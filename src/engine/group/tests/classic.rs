@@ -271,6 +271,15 @@ fn who_may_not_commit_since_nobody_knows_it_is_a_member_no_more() {
     assert_eq!(bench.next(), Step::Lose(partitions("orders-0")));
     bench.done();
     assert_eq!(&*bench.join().member_id, "");
+
+    let mut joins = member_with(&COOPERATIVE, "orders-0");
+    joins.beat(ErrorCode::REBALANCE_IN_PROGRESS);
+    joins.join();
+    let me = joins.member.identity();
+    joins.refuse_commit(ErrorCode::ILLEGAL_GENERATION, &me);
+    joins.rests();
+    joins.refuse_commit(ErrorCode::UNKNOWN_MEMBER_ID, &me);
+    assert_eq!(joins.next(), Step::Lose(partitions("orders-0")), "the answer may never come");
 }
 
 #[test]
