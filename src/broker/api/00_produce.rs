@@ -13,7 +13,7 @@ use crate::broker::topic_config::TopicConfig;
 use crate::broker::transactions::{Part, Producer, Vouching};
 use crate::messages::{
     Acks, ErrorCode, ProducePartition, ProducePartitionResponse, ProduceRecordError, ProduceRequest,
-    ProduceResponse, ProduceTopicResponse, ProducerEpoch, ProducerId, RecordSet,
+    ProduceResponse, ProduceTopicResponse, RecordSet,
 };
 use crate::records::{
     Batch, BatchHeader, Compression, CompressionError, DEFAULT_DECOMPRESSED_LIMIT, Decompressor, Fault,
@@ -30,8 +30,8 @@ pub(in crate::broker) struct CheckedBatch {
     /// Whether it is one batch, of a format and codec that the version allows: looked at before anything else.
     shape: Result<(), Refused>,
     bytes: usize,
-    /// Whose transaction it says that it is of.
-    transaction_of: Option<Producer>,
+    /// What it says of itself, if it is of a transaction.
+    transactional: Option<Sequence>,
     /// The batch with its checksum and records found right.
     batch: Result<Batch, Refused>,
 }
@@ -78,8 +78,9 @@ fn check_partition(
 ) -> CheckedBatch {
     let RecordSet(bytes) = partition.records.clone().unwrap_or_default();
     let len = bytes.len();
-    let transaction_of =
-        bytes.first_chunk().map(BatchHeader::read).and_then(|header| transaction_of(&header));
+    let header = bytes.first_chunk().map(BatchHeader::read).filter(|header| header.magic == 2);
+    let transactional =
+        header.and_then(|header| Sequence::of(&header)).filter(|sequence| sequence.is_transactional);
     let shape = check_shape(&bytes, version);
     let batch = match &shape {
         Ok(()) => Batch::open(bytes, 0, decompressor)
@@ -87,12 +88,7 @@ fn check_partition(
             .and_then(check_batch),
         Err(refused) => Err(refused.clone()),
     };
-    CheckedBatch { shape, bytes: len, transaction_of, batch }
-}
-
-fn transaction_of(header: &BatchHeader) -> Option<Producer> {
-    let is_of_one = header.magic == 2 && header.attributes.is_transactional();
-    is_of_one.then_some((ProducerId(header.producer_id), ProducerEpoch(header.producer_epoch)))
+    CheckedBatch { shape, bytes: len, transactional, batch }
 }
 
 /// Kafka's `ProduceRequest.validateRecords`.
@@ -217,7 +213,8 @@ pub(super) fn handle(
 
 /// Why no batch of a request is even looked at (`KafkaApis.handleProduceRequest`).
 fn refused_as_a_whole(request: &ProduceRequest, checked: &Checked) -> Option<Refused> {
-    let mut producers = checked.iter().filter_map(|batch| batch.transaction_of);
+    let mut producers =
+        checked.iter().filter_map(|batch| batch.transactional).map(|batch| (batch.producer_id, batch.epoch));
     let first = producers.next()?;
     if request.transactional_id.is_none() {
         let text = "a transactional batch comes without a transactional id".to_owned();
@@ -242,10 +239,9 @@ fn append(
     let unknown = || refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no {name}-{index}"));
     state.topics.partition(name, index).map_err(|_| unknown())?;
     checked.shape?;
-    let is_first = match checked.transaction_of.zip(transactional_id) {
-        Some((producer, id)) => enter_transaction(state, context, id, producer, (name, index))?,
-        None => false,
-    };
+    if let Some((batch, id)) = checked.transactional.zip(transactional_id) {
+        enter_transaction(state, context, id, batch, (name, index))?;
+    }
     let Topic { config, partitions, .. } = state.topics.get_mut(name.as_bytes()).ok_or_else(unknown)?;
     let position = usize::try_from(index).map_err(|_| unknown())?;
     let partition = partitions.get_mut(position).ok_or_else(unknown)?;
@@ -270,35 +266,38 @@ fn append(
     }
     let batch = checked.batch?;
     check_records(&batch, config, context.now)?;
-    if is_first && context.version >= 12 {
-        check_beginning(partition, &batch, context.now)?;
-    }
     let done = write(partition, &batch, config, context.now)?;
     state.woken.extend(&partition.watchers);
     Ok(done)
 }
 
-/// Sees that the partition is in the producer's transaction; says whether it had nothing of it so far.
+/// Sees that the partition is in the producer's transaction.
 fn enter_transaction(
     state: &mut State,
     context: Context<'_>,
     id: &Text,
-    producer: Producer,
+    batch: Sequence,
     (topic, index): (&Text, i32),
-) -> Result<bool, Failed> {
+) -> Result<(), Failed> {
     let before_log = |code, text| Failed { is_before_log: true, ..refuse(code, text).into() };
-    let partition = state.topics.partition(topic, index).ok();
+    let partition = state.topics.get_mut(topic.as_bytes()).and_then(|topic| topic.partition_mut(index));
     let Some(partition) = partition.filter(|partition| partition.leader == context.broker) else {
         let text = format!("another broker leads {topic}-{index}");
         return Err(before_log(ErrorCode::NOT_LEADER_OR_FOLLOWER, text));
     };
+    let producer: Producer = (batch.producer_id, batch.epoch);
+    if partition.log.producers.is_fenced(producer.0, producer.1) {
+        let text = format!("producer {} was seen with a newer epoch than {}", producer.0, producer.1);
+        return Err(before_log(ErrorCode::INVALID_PRODUCER_EPOCH, text));
+    }
     if partition.log.producers.is_open(producer.0, producer.1) {
-        return Ok(false);
+        return Ok(());
     }
     let vouching = Vouching::of_produce(context.version);
+    partition.log.producers.ask(batch, vouching == Vouching::Adds);
     let part = Part::Partition(topic.clone(), index);
     let vouched = state.vouch(id, producer, part, vouching, context.now);
-    vouched.map(|()| true).map_err(|code| {
+    vouched.map_err(|code| {
         let text = format!("the coordinator of transactional id {id} says {code} of {topic}-{index}");
         // Clients may not repeat by themselves what they do not expect here.
         let code = match code {
@@ -310,20 +309,6 @@ fn enter_transaction(
         };
         before_log(code, text)
     })
-}
-
-/// A producer of the second generation begins each transaction at 0, unless the batch is one that comes again.
-fn check_beginning(partition: &Partition, batch: &Batch, now: Now) -> Result<(), Refused> {
-    let header = batch.header();
-    let knows_nothing = partition.log.producers.knows_nothing_of(ProducerId(header.producer_id), now.unix_ms);
-    if knows_nothing && header.base_sequence != 0 {
-        let text = format!(
-            "Invalid sequence number for producer {}: {}, expected 0 as nothing is known of it",
-            header.producer_id, header.base_sequence
-        );
-        return Err(refuse(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, text));
-    }
-    Ok(())
 }
 
 /// What the topic's settings demand of each record.

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const REMEMBERED_BATCHES: usize = 5;
 /// Producers that a partition remembers; the one that was silent longest goes first.
 const MAX_PRODUCERS: usize = 10_000;
+/// Producers that the coordinator was asked about without anything coming of it.
+const MAX_ASKED: usize = 1_000;
 /// How long a silent producer is remembered (Kafka's `producer.id.expiration.ms`).
 const EXPIRATION_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -24,6 +26,18 @@ pub(in crate::broker) struct Producers {
     by_id: BTreeMap<ProducerId, Producer>,
     /// Where transactions have begun that are open.
     open: BTreeSet<(i64, ProducerId)>,
+    /// What producers wanted to begin or go on with, since the coordinator was asked about them.
+    asked: BTreeMap<ProducerId, Asked>,
+}
+
+/// What a producer has brought while it had no transaction open (Kafka's `VerificationStateEntry`). The coordinator may have
+/// refused some of it only for a while; whatever is behind it has to wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    epoch: ProducerEpoch,
+    lowest_sequence: i32,
+    /// Whether each of its transactions begins at 0.
+    has_own_epochs: bool,
 }
 
 #[derive(Debug)]
@@ -121,8 +135,10 @@ impl Producer {
 impl Producers {
     /// Judges a batch that comes at `now_ms`.
     pub(in crate::broker) fn check(&self, batch: Sequence, now_ms: i64) -> Verdict {
-        let Some(producer) = self.kept(batch.producer_id, now_ms) else { return Verdict::Append };
         let Sequence { producer_id, epoch, first, last, is_transactional } = batch;
+        let Some(producer) = self.kept(producer_id, now_ms) else {
+            return self.check_asked(batch, true).unwrap_or(Verdict::Append);
+        };
         if epoch < producer.epoch {
             let text = format!(
                 "the epoch {epoch} of producer {producer_id} is smaller than the last seen epoch {}",
@@ -130,12 +146,17 @@ impl Producers {
             );
             return Verdict::Refuse(ErrorCode::INVALID_PRODUCER_EPOCH, text);
         }
+        let comes_again = |old: &&Appended| epoch == producer.epoch && old.first == first && old.last == last;
+        if let Some(old) = producer.batches.iter().find(comes_again) {
+            return Verdict::Duplicate(*old);
+        }
+        if let Some(refused) = self.check_asked(batch, producer.batches.is_empty()) {
+            return refused;
+        }
         if epoch > producer.epoch {
             if first != 0 {
                 return out_of_order(batch, "0, as its epoch is new");
             }
-        } else if let Some(old) = producer.batches.iter().find(|old| old.first == first && old.last == last) {
-            return Verdict::Duplicate(*old);
         } else {
             let expected = producer.batches.back().map_or(0, |newest| following(newest.last));
             if expected != first {
@@ -149,9 +170,35 @@ impl Producers {
         Verdict::Append
     }
 
-    /// Whether nothing is known of what a producer has written in its epoch.
-    pub(in crate::broker) fn knows_nothing_of(&self, producer_id: ProducerId, now_ms: i64) -> bool {
-        self.kept(producer_id, now_ms).is_none_or(|producer| producer.batches.is_empty())
+    /// Whether a newer epoch of a producer was seen.
+    pub(in crate::broker) fn is_fenced(&self, producer_id: ProducerId, epoch: ProducerEpoch) -> bool {
+        self.by_id.get(&producer_id).is_some_and(|producer| epoch < producer.epoch)
+    }
+
+    /// Remembers that the coordinator is asked about a batch.
+    pub(in crate::broker) fn ask(&mut self, batch: Sequence, has_own_epochs: bool) {
+        let Sequence { producer_id, epoch, first, .. } = batch;
+        if self.asked.len() >= MAX_ASKED && !self.asked.contains_key(&producer_id) {
+            self.asked.pop_first();
+        }
+        let new = Asked { epoch, lowest_sequence: first, has_own_epochs };
+        let asked = self.asked.entry(producer_id).or_insert(new);
+        // Of which generation the producer is the first of them has said.
+        if asked.epoch < epoch {
+            *asked = Asked { has_own_epochs: asked.has_own_epochs, ..new };
+        } else if asked.epoch == epoch {
+            asked.lowest_sequence = asked.lowest_sequence.min(first);
+        }
+    }
+
+    /// Why a batch has to wait for others that the coordinator was asked about, if so.
+    fn check_asked(&self, batch: Sequence, knows_nothing: bool) -> Option<Verdict> {
+        let asked = self.asked.get(&batch.producer_id)?;
+        if asked.has_own_epochs && knows_nothing && batch.first != 0 {
+            return Some(out_of_order(batch, "0, as nothing is known of it"));
+        }
+        (batch.first > asked.lowest_sequence)
+            .then(|| out_of_order(batch, &format!("{}, which it wanted to send", asked.lowest_sequence)))
     }
 
     /// Whether a producer has a transaction open in this epoch.
@@ -173,10 +220,14 @@ impl Producers {
             producer.batches.pop_front();
         }
         producer.batches.push_back(appended);
-        if batch.is_transactional && producer.open_from.is_none() {
+        if !batch.is_transactional {
+            return;
+        }
+        if producer.open_from.is_none() {
             producer.open_from = Some(appended.base_offset);
             self.open.insert((appended.base_offset, batch.producer_id));
         }
+        self.asked.remove(&batch.producer_id);
     }
 
     /// Checks the end of a transaction, whether or not one is open.
@@ -199,6 +250,7 @@ impl Producers {
 
     /// Remembers the end of a transaction; answers with its first offset if it was open.
     pub(in crate::broker) fn end(&mut self, marker: &Marker, now_ms: i64) -> Option<i64> {
+        self.asked.remove(&marker.producer_id);
         let producer = self.entry(marker.producer_id, marker.epoch, now_ms);
         producer.enter(marker.epoch);
         producer.coordinator_epoch = Some(marker.coordinator_epoch);
@@ -395,12 +447,12 @@ mod tests {
         assert_eq!(producers.check_marker(&marker(3, false)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
         assert_eq!(producers.check_marker(&marker(5, true)), Ok(()));
         producers.end(&marker(5, true), 0);
+        assert!(producers.is_fenced(ID, ProducerEpoch(4)) && !producers.is_fenced(ID, ProducerEpoch(5)));
         assert_eq!(producers.check_marker(&marker(5, true)), Ok(()), "it may come again");
         let older = Marker { coordinator_epoch: 2, ..marker(5, true) };
         assert_eq!(producers.check_marker(&older), Err(ErrorCode::TRANSACTION_COORDINATOR_FENCED));
         assert_eq!(refused(&producers, batch(4, 10, 10)), ErrorCode::INVALID_PRODUCER_EPOCH);
         assert_eq!(refused(&producers, batch(5, 10, 10)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
-        assert!(producers.knows_nothing_of(ID, 0));
         append(&mut producers, batch(5, 0, 0), 11);
     }
 
@@ -415,5 +467,34 @@ mod tests {
         }
         assert_eq!(producers.first_open(), Some(0));
         assert!(matches!(producers.check(batch(0, 0, 0), 2 * EXPIRATION_MS), Verdict::Duplicate(_)));
+    }
+
+    #[test]
+    fn what_the_coordinator_was_asked_about_comes_first() {
+        let mut producers = Producers::default();
+        let transactional = |epoch, first| Sequence { is_transactional: true, ..batch(epoch, first, first) };
+        append(&mut producers, transactional(0, 0), 0);
+        producers.ask(transactional(1, 0), false);
+        assert_eq!(refused(&producers, transactional(0, 1)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        append(&mut producers, transactional(1, 0), 1);
+        append(&mut producers, transactional(1, 1), 2);
+        producers.ask(transactional(0, 0), true);
+        producers.end(&marker(2, true), 0);
+        append(&mut producers, transactional(2, 0), 4);
+    }
+
+    #[test]
+    fn each_transaction_begins_at_0_where_each_has_an_epoch() {
+        let mut producers = Producers::default();
+        producers.ask(batch(0, 5, 5), false);
+        producers.ask(batch(0, 5, 5), true);
+        assert_eq!(producers.check(batch(0, 5, 5), 0), Verdict::Append);
+        let mut producers = Producers::default();
+        producers.ask(batch(0, 5, 5), true);
+        assert_eq!(refused(&producers, batch(0, 5, 5)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        for id in 0..2_000 {
+            producers.ask(Sequence { producer_id: ProducerId(id), ..batch(0, 0, 0) }, true);
+        }
+        assert_eq!(producers.asked.len(), MAX_ASKED);
     }
 }

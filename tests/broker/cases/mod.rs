@@ -13,7 +13,7 @@ mod topics;
 pub mod transactions;
 mod versions;
 
-use transactions::{coordinator, offsets as transactional_offsets, partitions, readers};
+use transactions::{coordinator, offsets as transactional_offsets, partitions, random, readers};
 
 use crate::peer::Peer;
 use crate::real;
@@ -41,6 +41,11 @@ impl Target {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let broker = runtime.block_on(Broker::builder().start()).unwrap();
         Target { address: broker.bootstrap_servers(), _embedded: Some((runtime, broker)) }
+    }
+
+    /// Whether it is a real Kafka.
+    pub fn is_real(&self) -> bool {
+        self._embedded.is_none()
     }
 
     fn real(address: &str) -> Target {
@@ -325,6 +330,8 @@ cases! {
         sequences_begin_at_0_with_each_transaction_of_the_second_generation,
         sequences_go_on_in_the_first_generation,
         a_transaction_is_ended_by_who_writes_its_marker;
+    random:
+        whatever_is_asked_in_whatever_order_is_answered_alike;
     readers:
         what_was_aborted_is_told_to_those_who_ask,
         markers_are_control_batches_of_their_producer,

@@ -6,6 +6,7 @@
 pub mod coordinator;
 pub mod offsets;
 pub mod partitions;
+pub mod random;
 pub mod readers;
 
 use super::{Target, Topic};
