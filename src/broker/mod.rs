@@ -17,7 +17,8 @@
 //! started, leaders moved, topics deleted and made again, all by call.
 //!
 //! # What they do
-//! ApiVersions, Metadata (creates topics with 6 partitions unless told otherwise), CreateTopics, DeleteTopics, Produce with
+//! ApiVersions, Metadata (creates topics with 6 partitions unless told otherwise), DescribeCluster, DescribeTopicPartitions,
+//! CreateTopics, CreatePartitions, DeleteTopics, DeleteRecords, DescribeConfigs and IncrementalAlterConfigs, Produce with
 //! the checks of idempotence, Fetch with sessions and long poll, ListOffsets, OffsetForLeaderEpoch, InitProducerId,
 //! transactions, FindCoordinator, groups of consumers by the classic protocol and by that of KIP-848 with their offsets and all that tools ask
 //! of them, and SASL. Each in every version that Kafka 4.3 serves, with its error codes and its order of checks;
@@ -32,6 +33,7 @@
 
 mod address;
 mod api;
+mod broker_config;
 mod builder;
 mod cluster;
 mod connection;

@@ -204,11 +204,7 @@ impl State {
     ) -> Result<Uuid, Refused> {
         self.may_create(name, partitions.len())?;
         let id = random_id(&mut self.rng);
-        let partitions = partitions.into_iter().map(|replicas| {
-            let live = replicas.iter().copied().filter(|id| self.is_live(*id)).collect();
-            Partition::new(replicas, live)
-        });
-        let partitions = partitions.collect();
+        let partitions = partitions.into_iter().map(|replicas| self.new_partition(replicas)).collect();
         self.topics.insert(name.into(), Topic { id, config, partitions });
         Ok(id)
     }
@@ -224,11 +220,30 @@ impl State {
             let text = format!("Topic '{name}' collides with existing topic: {other}");
             return Err(Refused { code: ErrorCode::INVALID_TOPIC_EXCEPTION, text });
         }
+        self.may_grow(partitions)
+    }
+
+    /// Whether there may be so many more partitions.
+    ///
+    /// # Errors
+    /// POLICY_VIOLATION.
+    pub(super) fn may_grow(&self, partitions: usize) -> Result<(), Refused> {
         if self.topics.partition_count().saturating_add(partitions) > MAX_PARTITIONS {
             let text = format!("This broker takes {MAX_PARTITIONS} partitions in all.");
             return Err(Refused { code: ErrorCode::POLICY_VIOLATION, text });
         }
         Ok(())
+    }
+
+    /// Adds partitions to a topic.
+    pub(super) fn add_partitions(&mut self, name: &[u8], placed: Vec<BrokerIds>) {
+        let partitions = placed.into_iter().map(|replicas| self.new_partition(replicas)).collect();
+        self.topics.grow(name, partitions);
+    }
+
+    fn new_partition(&self, replicas: BrokerIds) -> Partition {
+        let live = replicas.iter().copied().filter(|id| self.is_live(*id)).collect();
+        Partition::new(replicas, live)
     }
 
     /// Spreads partitions over the brokers, each on `replication` of them: leaders in turn, from a random one on. Brokers

@@ -95,6 +95,14 @@ impl Topics {
         self.by_name.insert(name, topic);
     }
 
+    /// Adds partitions to a topic.
+    pub(super) fn grow(&mut self, name: &[u8], partitions: Vec<Partition>) {
+        if let Some(topic) = self.by_name.get_mut(name) {
+            self.partitions = self.partitions.saturating_add(partitions.len());
+            topic.partitions.extend(partitions);
+        }
+    }
+
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<Topic> {
         let topic = self.by_name.remove(name)?;
         self.changes = self.changes.wrapping_add(1);

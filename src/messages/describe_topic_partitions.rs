@@ -43,6 +43,7 @@ message! {
 
     /// A partition and who holds it.
     pub struct DescribeTopicPartitionsResponsePartition {
+        /// None, even while nobody leads.
         0.. => error_code: ErrorCode;
         0.. => partition_index: i32;
         /// -1 when there is none.

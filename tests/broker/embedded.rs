@@ -39,7 +39,7 @@ fn every_api_that_is_offered_answers_in_every_version() {
     let runtime = runtime();
     let (_broker, mut peer) = start(&runtime, Broker::builder());
     let offered = peer.ask(0, ApiVersionsRequest::default()).api_keys;
-    assert_eq!(offered.len(), 29);
+    assert_eq!(offered.len(), 35);
     for entry in offered {
         let served = api(entry.api_key).unwrap().negotiable;
         for version in entry.min_version.max(served.first)..=entry.max_version {

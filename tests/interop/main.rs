@@ -360,6 +360,58 @@ fn javas_topic_command_creates_lists_and_deletes() {
 }
 
 #[test]
+fn javas_tools_change_settings_grow_topics_and_delete_records() {
+    if !has_java() {
+        return;
+    }
+    let bench = Bench::plain();
+    bench.broker.create_topic("orders", 2).unwrap();
+    let configs = |arguments: &[&str]| {
+        let of_topic = ["--entity-type", "topics", "--entity-name", "orders"];
+        let arguments: Vec<&str> = of_topic.iter().chain(arguments).copied().collect();
+        bench.java("kafka.admin.ConfigCommand", &arguments, "").lines()
+    };
+    let changed = configs(&["--alter", "--add-config", "retention.ms=1000,cleanup.policy=[compact,delete]"]);
+    assert_eq!(changed, ["Completed updating config for topic orders."]);
+    let mut told = configs(&["--describe"]);
+    told[1..].sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "Dynamic configs for topic orders are:",
+            "  cleanup.policy=compact,delete sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:cleanup.policy=compact,delete, DEFAULT_CONFIG:log.cleanup.policy=delete}",
+            "  retention.ms=1000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:retention.ms=1000}",
+        ]
+    );
+    configs(&["--alter", "--delete-config", "retention.ms,cleanup.policy"]);
+    assert_eq!(configs(&["--describe"]).len(), 1);
+
+    bench.java_topics(&["--alter", "--topic", "orders", "--partitions", "4"]);
+    assert_eq!(bench.broker.partitions("orders"), Some(4));
+    let told = bench.java_topics(&["--describe", "--topic", "orders"]);
+    assert!(told[0].contains("PartitionCount: 4"), "{told:?}");
+    assert!(
+        told[4].contains("Partition: 3") && told[4].contains("Leader: 1") && told[4].contains("Isr: 1"),
+        "{told:?}"
+    );
+
+    bench.java_produces(
+        &["--topic", "orders", "--reader-property", "parse.key=true"],
+        "k\tone\nk\ttwo\nk\tthree\n",
+    );
+    let holder = (0..4).find(|n| !bench.broker.records("orders", *n).is_empty()).unwrap();
+    let offsets =
+        format!(r#"{{"partitions":[{{"topic":"orders","partition":{holder},"offset":2}}],"version":1}}"#);
+    let file = bench.file("offsets.json", &offsets);
+    let arguments = ["--offset-json-file", file.to_str().unwrap()];
+    let deleted = bench.java("org.apache.kafka.tools.DeleteRecordsCommand", &arguments, "").lines();
+    assert!(deleted.contains(&format!("partition: orders-{holder}\tlow_watermark: 2")), "{deleted:?}");
+    let left: Vec<_> =
+        bench.broker.records("orders", holder).into_iter().map(|record| record.offset).collect();
+    assert_eq!(left, [2]);
+}
+
+#[test]
 fn java_authenticates_by_every_mechanism_over_tls() {
     if !has_java() {
         return;

@@ -2,6 +2,7 @@
 //!
 //! Different from Kafka: a topic that is created on the way is in this very answer, not in one that follows.
 
+use super::operations;
 use crate::broker::core::Context;
 use crate::broker::faults::Refusal;
 use crate::broker::state::State;
@@ -12,14 +13,6 @@ use crate::messages::{
     MetadataResponse, MetadataTopic,
 };
 use crate::wire::{Text, Uuid};
-
-/// Bits of the operations on a topic, as Kafka tells them where nothing is forbidden: read, write, create, delete, alter,
-/// describe, and describe and alter its settings.
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
-/// The same for the cluster: create, alter, describe, act, describe and alter settings, write idempotently.
-const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
-/// The operations were not asked for.
-const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) fn handle(state: &mut State, context: Context<'_>, request: &MetadataRequest) -> MetadataResponse {
     let mut response = match state.held_metadata.get(&context.broker) {
@@ -34,7 +27,7 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: &Metadata
 
 /// All that there is to say of the cluster now.
 pub(in crate::broker) fn snapshot(state: &State) -> MetadataResponse {
-    MetadataResponse { topics: all_topics(state, NOT_ASKED), ..without_topics(state) }
+    MetadataResponse { topics: all_topics(state, operations::NOT_ASKED), ..without_topics(state) }
 }
 
 /// What a broker says that goes by an old view of the cluster; it creates nothing.
@@ -59,9 +52,13 @@ fn as_held(held: &MetadataResponse, context: Context<'_>, request: &MetadataRequ
 fn as_it_is(state: &mut State, context: Context<'_>, request: &MetadataRequest) -> MetadataResponse {
     let mut response = without_topics(state);
     if request.include_cluster_authorized_operations {
-        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+        response.cluster_authorized_operations = operations::OF_CLUSTER;
     }
-    let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { NOT_ASKED };
+    let operations = if request.include_topic_authorized_operations {
+        operations::OF_TOPIC
+    } else {
+        operations::NOT_ASKED
+    };
     response.topics = match &request.topics {
         None => all_topics(state, operations),
         Some(topics) if topics.is_empty() && context.version == 0 => all_topics(state, operations),

@@ -1,17 +1,14 @@
 //! CreateTopics: checks as the controller of Kafka 4.3 does (`ReplicationControlManager`), and creates.
 
+use super::assignment;
 use crate::broker::core::Context;
 use crate::broker::state::{Refused, State};
 use crate::broker::topic_config::TopicConfig;
 use crate::messages::{
-    BrokerId, BrokerIds, CreatableReplicaAssignment, CreatableTopic, CreatableTopicResult,
-    CreateTopicsRequest, CreateTopicsResponse, ErrorCode,
+    BrokerIds, CreatableTopic, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse, ErrorCode,
 };
 use crate::wire::{Text, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Partitions of all topics of a request (Kafka's limit for one batch of its metadata log).
-const MAX_PARTITIONS_OF_REQUEST: usize = 10_000;
 
 /// A topic that may be created.
 struct Plan {
@@ -57,11 +54,11 @@ fn plan(state: &mut State, topic: &CreatableTopic, created: &mut usize) -> Resul
     let (partitions, replication) = if topic.assignments.is_empty() {
         let (partitions, replication) = sizes(state, topic)?;
         *created = created.saturating_add(partitions);
-        check_count(*created)?;
+        assignment::check_count(*created)?;
         (state.place(partitions, replication), replication)
     } else {
         *created = created.saturating_add(topic.assignments.len());
-        check_count(*created)?;
+        assignment::check_count(*created)?;
         assigned(state, topic)?
     };
     state.may_create(&topic.name, partitions.len())?;
@@ -96,13 +93,6 @@ fn sizes(state: &State, topic: &CreatableTopic) -> Result<(usize, usize), Refuse
     Ok((partitions, replication))
 }
 
-fn check_count(partitions: usize) -> Result<(), Refused> {
-    if partitions <= MAX_PARTITIONS_OF_REQUEST {
-        return Ok(());
-    }
-    Err(refuse(ErrorCode::POLICY_VIOLATION, "Excessively large number of partitions per request.".to_owned()))
-}
-
 /// Partitions that the request itself places.
 fn assigned(state: &State, topic: &CreatableTopic) -> Result<(Vec<BrokerIds>, usize), Refused> {
     for (given, what) in
@@ -115,61 +105,19 @@ fn assigned(state: &State, topic: &CreatableTopic) -> Result<(Vec<BrokerIds>, us
     }
     let mut by_index = BTreeMap::new();
     let mut replication = None;
-    for assignment in &topic.assignments {
-        check_assignment(state, assignment, &mut replication)?;
-        let index = assignment.partition_index;
-        if by_index.insert(index, assignment.broker_ids.clone()).is_some() {
+    for assigned in &topic.assignments {
+        let index = assigned.partition_index;
+        assignment::check(state, index, &assigned.broker_ids, &mut replication)?;
+        if by_index.insert(index, assigned.broker_ids.clone()).is_some() {
             let text = format!("Found multiple manual partition assignments for partition {index}");
-            return Err(wrong_assignment(text));
+            return Err(assignment::wrong(text));
         }
     }
     if !by_index.keys().copied().eq((0i32..).take(by_index.len())) {
         let text = "partitions should be a consecutive 0-based integer sequence";
-        return Err(wrong_assignment(text.to_owned()));
+        return Err(assignment::wrong(text.to_owned()));
     }
     Ok((by_index.into_values().collect(), replication.unwrap_or_default()))
-}
-
-fn check_assignment(
-    state: &State,
-    assignment: &CreatableReplicaAssignment,
-    replication: &mut Option<usize>,
-) -> Result<(), Refused> {
-    let brokers = &assignment.broker_ids;
-    if brokers.is_empty() {
-        return Err(wrong_assignment(
-            "The manual partition assignment includes an empty replica list.".to_owned(),
-        ));
-    }
-    if let Some(unknown) = brokers.iter().find(|id| !state.nodes.contains_key(id)) {
-        let text = format!(
-            "The manual partition assignment includes broker {unknown}, but no such broker is registered."
-        );
-        return Err(wrong_assignment(text));
-    }
-    if !brokers.iter().any(|id| state.is_live(*id)) {
-        let text = format!(
-            "All brokers specified in the manual partition assignment for partition {} are fenced or in \
-             controlled shutdown.",
-            assignment.partition_index
-        );
-        return Err(wrong_assignment(text));
-    }
-    let distinct: BTreeSet<BrokerId> = brokers.iter().copied().collect();
-    if distinct.len() != brokers.len() {
-        let text = "The manual partition assignment includes a broker more than once.";
-        return Err(wrong_assignment(text.to_owned()));
-    }
-    let expected = *replication.get_or_insert(brokers.len());
-    if expected != brokers.len() {
-        let text = format!(
-            "The manual partition assignment includes a partition with {} replica(s), but this is not consistent \
-             with previous partitions, which have {expected} replica(s).",
-            brokers.len()
-        );
-        return Err(wrong_assignment(text));
-    }
-    Ok(())
 }
 
 fn answer(name: &Text, result: Result<(Uuid, usize, usize, TopicConfig), Refused>) -> CreatableTopicResult {
@@ -190,10 +138,6 @@ fn answer(name: &Text, result: Result<(Uuid, usize, usize, TopicConfig), Refused
             ..Default::default()
         },
     }
-}
-
-fn wrong_assignment(text: String) -> Refused {
-    refuse(ErrorCode::INVALID_REPLICA_ASSIGNMENT, text)
 }
 
 fn refuse(code: ErrorCode, text: String) -> Refused {

@@ -7,18 +7,29 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 #[path = "18_api_versions.rs"]
 mod api_versions;
+mod assignment;
 #[path = "69_consumer_group_describe.rs"]
 mod consumer_group_describe;
 #[path = "68_consumer_group_heartbeat.rs"]
 mod consumer_group_heartbeat;
+#[path = "37_create_partitions.rs"]
+mod create_partitions;
 #[path = "19_create_topics.rs"]
 mod create_topics;
 #[path = "42_delete_groups.rs"]
 mod delete_groups;
+#[path = "21_delete_records.rs"]
+mod delete_records;
 #[path = "20_delete_topics.rs"]
 mod delete_topics;
+#[path = "60_describe_cluster.rs"]
+mod describe_cluster;
+#[path = "32_describe_configs.rs"]
+mod describe_configs;
 #[path = "15_describe_groups.rs"]
 mod describe_groups;
+#[path = "75_describe_topic_partitions.rs"]
+mod describe_topic_partitions;
 #[path = "26_end_txn.rs"]
 mod end_txn;
 #[path = "01_fetch.rs"]
@@ -28,6 +39,8 @@ mod find_coordinator;
 mod group_wait;
 #[path = "12_heartbeat.rs"]
 mod heartbeat;
+#[path = "44_incremental_alter_configs.rs"]
+mod incremental_alter_configs;
 #[path = "22_init_producer_id.rs"]
 mod init_producer_id;
 #[path = "11_join_group.rs"]
@@ -48,6 +61,7 @@ mod offset_delete;
 mod offset_fetch;
 #[path = "23_offset_for_leader_epoch.rs"]
 mod offset_for_leader_epoch;
+mod operations;
 #[path = "00_produce.rs"]
 mod produce;
 #[path = "14_sync_group.rs"]
@@ -68,7 +82,7 @@ pub(super) use metadata::snapshot as metadata_snapshot;
 pub(super) use produce::Checked;
 
 /// What is served.
-pub(super) const SERVED: [ApiKey; 29] = [
+pub(super) const SERVED: [ApiKey; 35] = [
     ApiKey::PRODUCE,
     ApiKey::FETCH,
     ApiKey::LIST_OFFSETS,
@@ -86,6 +100,7 @@ pub(super) const SERVED: [ApiKey; 29] = [
     ApiKey::API_VERSIONS,
     ApiKey::CREATE_TOPICS,
     ApiKey::DELETE_TOPICS,
+    ApiKey::DELETE_RECORDS,
     ApiKey::INIT_PRODUCER_ID,
     ApiKey::OFFSET_FOR_LEADER_EPOCH,
     ApiKey::ADD_PARTITIONS_TO_TXN,
@@ -93,11 +108,16 @@ pub(super) const SERVED: [ApiKey; 29] = [
     ApiKey::END_TXN,
     ApiKey::WRITE_TXN_MARKERS,
     ApiKey::TXN_OFFSET_COMMIT,
+    ApiKey::DESCRIBE_CONFIGS,
     ApiKey::SASL_AUTHENTICATE,
+    ApiKey::CREATE_PARTITIONS,
     ApiKey::DELETE_GROUPS,
+    ApiKey::INCREMENTAL_ALTER_CONFIGS,
     ApiKey::OFFSET_DELETE,
+    ApiKey::DESCRIBE_CLUSTER,
     ApiKey::CONSUMER_GROUP_HEARTBEAT,
     ApiKey::CONSUMER_GROUP_DESCRIBE,
+    ApiKey::DESCRIBE_TOPIC_PARTITIONS,
 ];
 
 /// What a handler came to.
@@ -153,14 +173,20 @@ pub(super) fn handle(
             Step::respond(find_coordinator::handle(state, context, request))
         }
         AnyRequest::ApiVersions(request) => Step::respond(api_versions::handle(state, context, &request)),
-        AnyRequest::CreateTopics(request) => Step::respond(create_topics::handle(state, context, &request)),
-        AnyRequest::DeleteTopics(request) => Step::respond(delete_topics::handle(state, context, request)),
         request @ (AnyRequest::InitProducerId(_)
         | AnyRequest::AddPartitionsToTxn(_)
         | AnyRequest::AddOffsetsToTxn(_)
         | AnyRequest::EndTxn(_)
         | AnyRequest::WriteTxnMarkers(_)
         | AnyRequest::TxnOffsetCommit(_)) => of_transactions(state, context, request),
+        request @ (AnyRequest::CreateTopics(_)
+        | AnyRequest::DeleteTopics(_)
+        | AnyRequest::DeleteRecords(_)
+        | AnyRequest::CreatePartitions(_)
+        | AnyRequest::DescribeConfigs(_)
+        | AnyRequest::IncrementalAlterConfigs(_)
+        | AnyRequest::DescribeCluster(_)
+        | AnyRequest::DescribeTopicPartitions(_)) => of_administration(state, context, request),
         AnyRequest::OffsetForLeaderEpoch(request) => {
             Step::respond(offset_for_leader_epoch::handle(state, context, &request))
         }
@@ -175,10 +201,33 @@ pub(super) fn handle(
         request @ (AnyRequest::SaslHandshake(_) | AnyRequest::SaslAuthenticate(_)) => {
             Step::Authenticate(Box::new(request), Manner::Whole)
         }
-        // Nothing that is not offered comes so far.
-        _ => Step::Close("an API that is not served"),
     };
     Outcome::Done(step)
+}
+
+/// Answers what administrators ask.
+fn of_administration(state: &mut State, context: Context<'_>, request: AnyRequest) -> Step {
+    match request {
+        AnyRequest::CreateTopics(request) => Step::respond(create_topics::handle(state, context, &request)),
+        AnyRequest::DeleteTopics(request) => Step::respond(delete_topics::handle(state, context, request)),
+        AnyRequest::DeleteRecords(request) => Step::respond(delete_records::handle(state, context, &request)),
+        AnyRequest::CreatePartitions(request) => {
+            Step::respond(create_partitions::handle(state, context, &request))
+        }
+        AnyRequest::DescribeConfigs(request) => {
+            Step::respond(describe_configs::handle(state, context, &request))
+        }
+        AnyRequest::IncrementalAlterConfigs(request) => {
+            Step::respond(incremental_alter_configs::handle(state, context, &request))
+        }
+        AnyRequest::DescribeCluster(request) => {
+            Step::respond(describe_cluster::handle(state, context, &request))
+        }
+        AnyRequest::DescribeTopicPartitions(request) => {
+            Step::respond(describe_topic_partitions::handle(state, context, &request))
+        }
+        _ => Step::Close("nothing of administration"),
+    }
 }
 
 /// Answers a request of a producer that has an id, or of who ends its transaction.

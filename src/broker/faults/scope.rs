@@ -3,7 +3,8 @@
 use crate::broker::sessions::Sessions;
 use crate::broker::state::{Refused, State};
 use crate::messages::{
-    AnyRequest, BrokerId, ErrorCode, FetchRequest, OffsetFetchRequest, TxnOffsetCommitTopic,
+    AnyRequest, BrokerId, ConfigResourceType, ErrorCode, FetchRequest, OffsetFetchRequest,
+    TxnOffsetCommitTopic,
 };
 use crate::wire::{Text, Uuid};
 
@@ -100,8 +101,39 @@ pub(in crate::broker) fn concerned(state: &State, broker: BrokerId, request: &An
                 named.collect()
             }
         },
+        request => administered(state, request),
+    }
+}
+
+/// The same of what administrators ask.
+fn administered(state: &State, request: &AnyRequest) -> Vec<Concerned> {
+    match request {
         AnyRequest::CreateTopics(request) => {
             request.topics.iter().map(|topic| (topic.name.to_string(), None)).collect()
+        }
+        AnyRequest::DeleteRecords(request) => {
+            let topics = request.topics.iter().flat_map(|topic| {
+                let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
+                indexes.map(|index| (topic.name.to_string(), Some(index)))
+            });
+            topics.collect()
+        }
+        AnyRequest::CreatePartitions(request) => {
+            request.topics.iter().map(|topic| (topic.name.to_string(), None)).collect()
+        }
+        AnyRequest::DescribeTopicPartitions(request) if request.topics.is_empty() => {
+            state.topics.iter().map(|(name, _)| (name.to_string(), None)).collect()
+        }
+        AnyRequest::DescribeTopicPartitions(request) => {
+            request.topics.iter().map(|topic| (topic.name.to_string(), None)).collect()
+        }
+        AnyRequest::DescribeConfigs(request) => {
+            let its = request.resources.iter().filter(|r| r.resource_type == ConfigResourceType::TOPIC);
+            its.map(|resource| (resource.resource_name.to_string(), None)).collect()
+        }
+        AnyRequest::IncrementalAlterConfigs(request) => {
+            let its = request.resources.iter().filter(|r| r.resource_type == ConfigResourceType::TOPIC);
+            its.map(|resource| (resource.resource_name.to_string(), None)).collect()
         }
         AnyRequest::DeleteTopics(request) => {
             let by_name = request.topic_names.iter().map(Text::to_string);

@@ -1,5 +1,6 @@
 //! Questions whose answers are those of a real Kafka.
 
+mod configs;
 mod consumer_groups;
 mod fetch;
 pub mod groups;
@@ -9,6 +10,7 @@ mod offsets;
 mod produce;
 mod sequences;
 mod sessions;
+mod topic_partitions;
 mod topics;
 pub mod transactions;
 mod versions;
@@ -351,11 +353,28 @@ cases! {
         metadata_finds_by_id,
         metadata_of_all_topics_is_asked_for_in_two_ways,
         a_missing_topic_is_created_only_if_allowed;
+    configs:
+        a_topics_settings_are_told_with_their_sources_in_every_version,
+        what_has_no_settings_is_told_by_code,
+        a_broker_tells_its_own_settings,
+        a_groups_settings_are_those_of_the_broker,
+        settings_are_changed_one_by_one,
+        what_cannot_be_set_is_refused_by_code,
+        a_changed_setting_holds_for_the_next_batch;
+    topic_partitions:
+        a_topic_grows_in_every_version,
+        what_cannot_grow_is_refused_by_code,
+        a_log_begins_where_its_records_were_deleted,
+        a_log_may_begin_inside_of_a_batch,
+        what_cannot_be_deleted_is_refused_by_code,
+        topics_are_told_a_page_at_a_time,
+        topics_that_cannot_be_told_are_told_by_code;
     versions:
         the_offer_is_that_of_kafka_for_what_is_served,
         an_apiversions_of_the_future_is_told_what_there_is,
         odd_software_names_are_refused,
         what_is_not_served_ends_the_connection,
+        the_cluster_is_told_in_every_version,
         producer_ids_are_unique_and_transactional_ones_fenced,
         coordinators_are_found_in_every_version,
         sasl_where_there_is_none_is_out_of_place;

@@ -4,9 +4,10 @@ use super::Target;
 use crate::peer::{Peer, frame};
 use crate::real::kafka::unique;
 use ottla::messages::{
-    APIS, ApiKey, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, CoordinatorType, ErrorCode,
-    FindCoordinatorRequest, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, ProducerEpoch,
-    ProducerId, ResponseHeader, SaslAuthenticateRequest, SaslHandshakeRequest, api,
+    APIS, ApiKey, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, CoordinatorType,
+    DescribeClusterRequest, EndpointType, ErrorCode, FindCoordinatorRequest, InitProducerIdRequest,
+    InitProducerIdResponse, MetadataRequest, ProducerEpoch, ProducerId, ResponseHeader,
+    SaslAuthenticateRequest, SaslHandshakeRequest, api,
 };
 use ottla::wire::{Text, Wire};
 
@@ -14,22 +15,12 @@ fn software() -> ApiVersionsRequest {
     ApiVersionsRequest { client_software_name: "peer".into(), client_software_version: "1.0".into() }
 }
 
-/// What the embedded broker does not serve yet.
-const UNSERVED: [ApiKey; 6] = [
-    ApiKey::DELETE_RECORDS,
-    ApiKey::DESCRIBE_CONFIGS,
-    ApiKey::CREATE_PARTITIONS,
-    ApiKey::INCREMENTAL_ALTER_CONFIGS,
-    ApiKey::DESCRIBE_CLUSTER,
-    ApiKey::DESCRIBE_TOPIC_PARTITIONS,
-];
-
 pub fn the_offer_is_that_of_kafka_for_what_is_served(target: &Target) {
     let mut peer = target.connect();
     for version in 0..=4 {
         let response = peer.ask(version, software());
         assert_eq!(response.error_code, ErrorCode::NONE);
-        for api in APIS.iter().filter(|api| !UNSERVED.contains(&api.key)) {
+        for api in APIS {
             let offered =
                 response.versions_of(api.key).unwrap_or_else(|| panic!("{} is missing", api.name()));
             let first = if api.key == ApiKey::PRODUCE { 0 } else { api.negotiable.first };
@@ -169,4 +160,31 @@ pub fn sasl_where_there_is_none_is_out_of_place(target: &Target) {
     }
     let response = peer.ask(2, SaslAuthenticateRequest::default());
     assert_eq!(response.error_code, ErrorCode::ILLEGAL_SASL_STATE);
+}
+
+pub fn the_cluster_is_told_in_every_version(target: &Target) {
+    let mut peer = target.connect();
+    let known = peer.ask(12, MetadataRequest::topics([]));
+    for version in 0..=2 {
+        let told = peer.ask(version, DescribeClusterRequest::default());
+        assert_eq!((told.error_code, told.error_message), (ErrorCode::NONE, None));
+        assert_eq!(Some(told.cluster_id), known.cluster_id);
+        assert_eq!(told.controller_id, known.controller_id);
+        let broker = &told.brokers[0];
+        assert_eq!((broker.broker_id, broker.is_fenced), (known.brokers[0].node_id, false));
+        assert_eq!((&broker.host, broker.port), (&known.brokers[0].host, known.brokers[0].port));
+        assert_eq!(told.cluster_authorized_operations, i32::MIN);
+        let with_operations =
+            DescribeClusterRequest { include_cluster_authorized_operations: true, ..Default::default() };
+        let told = peer.ask(version, with_operations).cluster_authorized_operations;
+        assert_eq!(told, 0b1_1111_1010_0000);
+    }
+    for (endpoint_type, code) in [
+        (EndpointType::CONTROLLERS, ErrorCode::MISMATCHED_ENDPOINT_TYPE),
+        (EndpointType(7), ErrorCode::UNSUPPORTED_ENDPOINT_TYPE),
+    ] {
+        let told = peer.ask(2, DescribeClusterRequest { endpoint_type, ..Default::default() });
+        assert_eq!((told.error_code, told.brokers.len()), (code, 0));
+        assert!(told.error_message.is_some());
+    }
 }
