@@ -1,17 +1,20 @@
 //! Groups of ours, Java's and librdkafka's members side by side, which join, leave, are killed and stopped, on three brokers
 //! whose coordinators are killed: no partition is owned twice, nothing is skipped, commits never go back.
 
+mod elections;
 mod judge;
 mod member;
 
 use crate::bench::{Bench, RESOLVED};
 use crate::leaders::duration;
+use crate::load::Load;
 use judge::Verdict;
 use member::{Kind, Member, Place};
 use ottla::{Client, TopicPartition};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 const PARTITIONS: i32 = 6;
@@ -24,6 +27,9 @@ const OUTAGE: Duration = Duration::from_secs(8);
 const SETTLED: Duration = Duration::from_secs(120);
 /// So many members at most.
 const MEMBERS: usize = 6;
+/// The same of members that only join and leave.
+const CROWD: usize = 20;
+const CROWD_PARTITIONS: i32 = 24;
 
 /// Committed offsets, as they were seen to change.
 type Commits = Arc<Mutex<Vec<(TopicPartition, i64)>>>;
@@ -52,6 +58,18 @@ async fn members_of_the_new_protocol_share_a_group() {
     storm("group-consumer", &[Kind::Ours, Kind::Ours, Kind::Java], &protocol, &protocol).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn twenty_members_come_and_go_cooperatively() {
+    crowd("crowd-cooperative", &[("partition.assignment.strategy", "cooperative-sticky")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: .ci/soak three-brokers"]
+async fn twenty_members_of_the_new_protocol_come_and_go() {
+    crowd("crowd-consumer", &[("group.protocol", "consumer")]).await;
+}
+
 /// Lets members and coordinators come and go for a while, and judges what was read.
 async fn storm(name: &'static str, kinds: &[Kind], settings: &[(&str, &str)], java: &[(&str, &str)]) {
     let Some(bench) = Bench::new(name, PARTITIONS, &[]).await else {
@@ -59,9 +77,7 @@ async fn storm(name: &'static str, kinds: &[Kind], settings: &[(&str, &str)], ja
     };
     let group = format!("g-{}", bench.topic);
     let place = Place { kafka: bench.cluster.kafka(), group: &group, topic: &bench.topic, settings, java };
-    let load = bench.load(bench.client.producer());
-    let commits = Commits::default();
-    let watching = tokio::spawn(watch(bench.client.clone(), group.clone(), Arc::clone(&commits)));
+    let record = Record::begin(&bench, &group);
     let mut storm = Storm::new(&bench, place, kinds);
     sleep(Duration::from_secs(10)).await;
     storm.stop(0);
@@ -75,21 +91,68 @@ async fn storm(name: &'static str, kinds: &[Kind], settings: &[(&str, &str)], ja
     bench.cluster.mend();
     storm.members.iter_mut().for_each(Member::go_on);
     storm.join(Kind::Ours);
-    load.stop(RESOLVED).await;
-    let log = bench.read_log();
-    let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
-    for found in &log {
-        let end = ends.entry(found.partition).or_default();
-        *end = (*end).max(found.offset + 1);
+    record.judge(storm).await;
+}
+
+/// Many members, one of whom joins or leaves all the time.
+async fn crowd(name: &'static str, settings: &[(&str, &str)]) {
+    let Some(bench) = Bench::new(name, CROWD_PARTITIONS, &[]).await else {
+        return crate::real::skip("this machine cannot run a real Kafka");
+    };
+    let group = format!("g-{}", bench.topic);
+    let place =
+        Place { kafka: bench.cluster.kafka(), group: &group, topic: &bench.topic, settings, java: &[] };
+    let record = Record::begin(&bench, &group);
+    let mut storm = Storm::new(&bench, place, &[Kind::Ours; CROWD]);
+    let until = Instant::now() + duration();
+    while Instant::now() < until {
+        sleep(Duration::from_millis(storm.rng.u64(200..1_500))).await;
+        let few = storm.members.len() <= CROWD / 2;
+        if few || (storm.members.len() < CROWD && storm.rng.bool()) {
+            storm.join(Kind::Ours);
+        } else {
+            let at = storm.rng.usize(..storm.members.len());
+            storm.leave(at);
+        }
     }
-    let settled = await_committed(&bench.client, &group, &ends).await;
-    watching.abort();
-    let gone = storm.end();
-    let offsets = log.iter().map(|found| (found.partition, found.offset)).collect();
-    let verdict = Verdict::of(&gone, &offsets, &commits.lock().unwrap());
-    println!("   {} members; {verdict}", gone.len());
-    assert!(verdict.is_good(), "{verdict:#?}");
-    assert!(settled, "the group has not read everything in {SETTLED:?}");
+    record.judge(storm).await;
+}
+
+/// What is written, and what is committed, while members come and go.
+struct Record<'a> {
+    bench: &'a Bench,
+    group: &'a str,
+    load: Load,
+    commits: Commits,
+    watching: JoinHandle<()>,
+}
+
+impl<'a> Record<'a> {
+    fn begin(bench: &'a Bench, group: &'a str) -> Record<'a> {
+        let load = bench.load(bench.client.producer());
+        let commits = Commits::default();
+        let watching = tokio::spawn(watch(bench.client.clone(), group.to_owned(), Arc::clone(&commits)));
+        Record { bench, group, load, commits, watching }
+    }
+
+    /// Waits until everything is read, lets everybody leave, and judges what was read.
+    async fn judge(self, storm: Storm<'_>) {
+        self.load.stop(RESOLVED).await;
+        let log = self.bench.read_log();
+        let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
+        for found in &log {
+            let end = ends.entry(found.partition).or_default();
+            *end = (*end).max(found.offset + 1);
+        }
+        let settled = await_committed(&self.bench.client, self.group, &ends).await;
+        self.watching.abort();
+        let gone = storm.end();
+        let offsets = log.iter().map(|found| (found.partition, found.offset)).collect();
+        let verdict = Verdict::of(&gone, &offsets, &self.commits.lock().unwrap());
+        println!("   {} members; {verdict}", gone.len());
+        assert!(verdict.is_good(), "{verdict:#?}");
+        assert!(settled, "the group has not read everything in {SETTLED:?}");
+    }
 }
 
 /// Members that are there, and what happens to them.
@@ -120,6 +183,13 @@ impl<'a> Storm<'a> {
         println!("   {} joins", self.members.last().unwrap().name);
     }
 
+    fn leave(&mut self, at: usize) {
+        let mut member = self.members.remove(at);
+        println!("   {} leaves", member.name);
+        member.leave();
+        self.gone.push(member);
+    }
+
     fn stop(&mut self, at: usize) {
         println!("   {} stands still", self.members[at].name);
         self.members[at].stop();
@@ -146,12 +216,7 @@ impl<'a> Storm<'a> {
                 let kind = self.kinds[self.rng.usize(..self.kinds.len())];
                 self.join(kind);
             }
-            4 | 5 if running.len() > 1 => {
-                let mut member = self.members.remove(at);
-                println!("   {} leaves", member.name);
-                member.leave();
-                self.gone.push(member);
-            }
+            4 | 5 if running.len() > 1 => self.leave(at),
             6 if running.len() > 1 && self.members[at].kind == Kind::Ours => {
                 let mut member = self.members.remove(at);
                 println!("   {} is killed", member.name);
