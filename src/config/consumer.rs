@@ -12,7 +12,9 @@ use std::time::Duration;
 pub struct ConsumerConfig {
     /// `group.id`: the group that shares the work and the offsets. Default: none, partitions are assigned by the program.
     pub group_id: Option<String>,
-    /// `group.instance.id`: this member is the same after a restart (KIP-345). Default: none.
+    /// `group.instance.id`: this member is the same after a restart (KIP-345). In the new protocol one that was killed is let
+    /// in again when the session of before is over: until then each poll gives UNRELEASED_INSTANCE_ID, where Java's consumer
+    /// ends. Default: none.
     pub group_instance_id: Option<String>,
     /// `group.protocol`. Default: [`GroupProtocol::Classic`].
     pub group_protocol: GroupProtocol,

@@ -123,6 +123,24 @@ fn what_was_given_away_while_its_commit_was_under_way_is_not_said_again() {
 }
 
 #[test]
+fn when_the_member_ends_nobody_waits_on_for_a_commit_that_is_under_way() {
+    let mut desk = Desk::new();
+    desk.order("under way", &[(0, 1)]);
+    desk.said(5);
+    desk.order("waiting", &[(0, 2)]);
+    desk.commits.end(&code(ErrorCode::REQUEST_TIMED_OUT));
+    let over = desk.commits.take_over();
+    let told: Vec<(&str, bool)> = over
+        .iter()
+        .map(|(token, told)| {
+            (*token, told.as_ref().unwrap_err().to_string().contains("may have been written"))
+        })
+        .collect();
+    assert_eq!(told, [("under way", true), ("waiting", false)]);
+    assert!(desk.commits.is_idle());
+}
+
+#[test]
 fn each_order_hears_of_its_own_partitions() {
     let mut desk = Desk::new();
     desk.order("small", &[(0, 1)]);
