@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// How long one broker is asked alone before another one is asked beside it.
 const STAGGER: Duration = Duration::from_secs(1);
+/// How often it is looked up whether another broker coordinates a group, while an answer is overdue.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Groups whose coordinators are remembered: a program that has to do with more of them asks more often.
 const MAX_GROUPS: usize = 10_000;
 
@@ -122,22 +124,28 @@ impl Cluster {
         answer: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let mut answer = pin!(answer);
+        let mut pause = patience;
         loop {
-            let due = task::after(task::now(), patience);
+            let due = task::after(task::now(), pause);
             if let Some(answer) = task::until(due, &mut answer).await {
                 return answer;
             }
+            pause = patience.min(LOOK_AGAIN);
             let again = task::after(task::now(), patience);
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer,
-                found = self.find_coordinator(group, again) => {
+                // Not the one that does not answer.
+                found = self.find_coordinator(group, Some(broker), again) => {
                     if let Ok(found) = found && found.node_id != broker {
-                        self.forget_coordinator(group, broker);
                         let attempt = format!(
                             "wait for an answer of broker {}, while {} coordinates group '{group}'",
                             broker.0, found.node_id.0
                         );
+                        self.forget_coordinator(group, broker);
+                        if let Err(error) = self.settle(group, found, again).await {
+                            tracing::debug!(%error, "the next request looks the coordinator up again");
+                        }
                         return Err(Error::broker_code(ErrorCode::NOT_COORDINATOR, attempt).sent(Sent::Maybe));
                     }
                 }
@@ -150,7 +158,12 @@ impl Cluster {
         if let Some(known) = self.shared.coordinators.of(group) {
             return Ok(known);
         }
-        let found = self.find_coordinator(group, deadline).await?;
+        let found = self.find_coordinator(group, None, deadline).await?;
+        self.settle(group, found, deadline).await
+    }
+
+    /// Makes sure that the view knows the broker that was found, and remembers it.
+    async fn settle(&self, group: &Text, found: Coordinator, deadline: Instant) -> Result<BrokerId> {
         let id = found.node_id;
         let in_view = self.view().broker(id).map(|broker| (broker.host.clone(), i32::from(broker.port)));
         if in_view != Some((found.host, found.port)) {
@@ -166,13 +179,19 @@ impl Cluster {
         Ok(id)
     }
 
-    /// Asks one broker after the other until one has answered, whatever it says.
-    async fn find_coordinator(&self, group: &Text, deadline: Instant) -> Result<Coordinator> {
+    /// Asks one broker after the other until one has answered, whatever it says. `last` is asked after all others.
+    async fn find_coordinator(
+        &self,
+        group: &Text,
+        last: Option<BrokerId>,
+        deadline: Instant,
+    ) -> Result<Coordinator> {
         if self.view().is_empty() {
             self.refresh(deadline).await?;
         }
-        let brokers: Vec<BrokerId> =
+        let mut brokers: Vec<BrokerId> =
             self.shared.known_brokers().into_iter().filter_map(|peer| peer.id).collect();
+        brokers.sort_by_key(|broker| Some(*broker) == last);
         let deadline = deadline.min(task::after(task::now(), self.config().request_timeout));
         let asking = |broker| async move {
             let link = self.link(broker, FindCoordinatorRequest::API.lane, deadline).await?;
