@@ -9,9 +9,11 @@ use super::faults::Fate;
 use super::groups::GroupSettings;
 use super::server::Shared;
 use super::state::Settings;
-use super::users::{MECHANISMS, Users};
+use super::storage::Limits;
+use super::tokens::TokenOwner;
+use super::users::{MECHANISMS, OAUTHBEARER, Users};
 use super::watch::{Hook, SeenRequest, Watch};
-use crate::engine::serving::{Offer, SaslOptions};
+use crate::engine::serving::{Offer, Release, SaslOptions};
 use crate::error::{Error, Result};
 use crate::net::mem::MemNet;
 use crate::net::tls::TlsServer;
@@ -60,6 +62,8 @@ pub(super) struct Options {
     hook: Option<Hook>,
     seed: Option<u64>,
     groups: GroupSettings,
+    limits: Limits,
+    release: Option<String>,
 }
 
 /// Settings that one broker and a cluster have alike.
@@ -79,6 +83,31 @@ macro_rules! options {
             pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> $builder {
                 self.options.users.add(name.into(), Zeroizing::new(password.into()));
                 self.options.has_users = true;
+                self
+            }
+
+            /// Lets in whoever has a token that `check` takes for somebody's, by OAUTHBEARER; what it says of others is logged. Makes
+            /// brokers demand SASL of every client. Called for each authentication, where others wait: it must be quick.
+            pub fn oauth_tokens(
+                mut self,
+                check: impl Fn(&str) -> std::result::Result<TokenOwner, String> + Send + Sync + 'static,
+            ) -> $builder {
+                self.options.users.take_tokens(Box::new(check));
+                self
+            }
+
+            /// Lets in whoever says who he is with a token that nobody signed, by OAUTHBEARER, as Kafka does unless it is told
+            /// otherwise: the claim `sub` is the user, `exp` must lie ahead. Clients make such tokens themselves, see
+            /// `unsecuredLoginStringClaim_sub` of Java's, `enable.sasl.oauthbearer.unsecure.jwt` of librdkafka.
+            #[cfg(feature = "json")]
+            pub fn unsecured_tokens(self) -> $builder {
+                self.oauth_tokens(super::tokens::unsecured)
+            }
+
+            /// Offers only what brokers of this release have, `2.8` to `4.3`: APIs that are younger are missing, others end at
+            /// an older version. What they do is what Kafka 4.3 does, and the oldest versions are those of 4.3 too. 4.3 by default.
+            pub fn as_version(mut self, release: impl Into<String>) -> $builder {
+                self.options.release = Some(release.into());
                 self
             }
 
@@ -104,6 +133,22 @@ macro_rules! options {
             /// The largest request that is taken, in bytes (`socket.request.max.bytes`): 100 MiB by default.
             pub fn max_request_bytes(mut self, bytes: usize) -> $builder {
                 self.options.max_request_bytes = bytes;
+                self
+            }
+
+            /// How many bytes of records are kept in all partitions together: 1 GiB by default. Beyond it the largest partitions
+            /// lose their oldest records; where all that is left is to be kept (`cleanup.policy=compact`), producers are answered
+            /// KAFKA_STORAGE_ERROR. What single topics keep is for `retention.bytes` and `retention.ms` of theirs to say.
+            pub fn max_stored_bytes(mut self, bytes: usize) -> $builder {
+                self.options.limits.max_bytes = bytes;
+                self
+            }
+
+            /// How often what is too old is deleted, and what was replaced is compacted (`log.retention.check.interval.ms`,
+            /// `log.cleaner.backoff.ms`): every second by default, where Kafka has 5 minutes and 15 seconds. Nothing happens
+            /// while nobody asks the brokers anything.
+            pub fn clean_interval(mut self, interval: Duration) -> $builder {
+                self.options.limits.interval = interval;
                 self
             }
 
@@ -292,6 +337,8 @@ impl Options {
             hook: None,
             seed: None,
             groups: GroupSettings::default(),
+            limits: Limits::default(),
+            release: None,
         }
     }
 
@@ -300,7 +347,23 @@ impl Options {
         if self.partitions < 1 {
             return Err(Error::config("an embedded broker's topics need at least one partition"));
         }
-        Ok(())
+        self.release().map(drop)
+    }
+
+    fn release(&self) -> Result<Release> {
+        let Some(release) = &self.release else { return Ok(Release::NEWEST) };
+        let known = || Release::ALL.iter().map(Release::to_string).collect::<Vec<_>>().join(", ");
+        Release::ALL.iter().find(|known| known.to_string() == *release).copied().ok_or_else(|| {
+            Error::config(format!(
+                "an embedded broker cannot be one of release {release:?}: it knows {}",
+                known()
+            ))
+        })
+    }
+
+    /// Whether clients must authenticate.
+    pub(super) fn has_sasl(&self) -> bool {
+        self.has_users || self.users.has_tokens()
     }
 
     /// A certificate for these hosts and the authority that vouches for it, if there is to be TLS.
@@ -310,7 +373,7 @@ impl Options {
 
     /// The value for `security.protocol`.
     pub(super) fn security_protocol(&self) -> &'static str {
-        match (self.has_users, self.tls) {
+        match (self.has_sasl(), self.tls) {
             (false, false) => "PLAINTEXT",
             (false, true) => "SSL",
             (true, false) => "SASL_PLAINTEXT",
@@ -320,19 +383,22 @@ impl Options {
 
     /// What the brokers share; there are none yet.
     pub(super) fn shared(self) -> Shared {
+        let release = self.release().unwrap_or(Release::NEWEST);
+        let has_sasl = self.has_sasl();
+        let by_password = MECHANISMS.into_iter().filter(|_| self.has_users);
+        let by_token = self.users.has_tokens().then_some(OAUTHBEARER);
+        let mechanisms = by_password.chain(by_token).map(Text::from_static).collect();
         let settings = Settings {
             default_partitions: self.partitions,
             default_replication: REPLICATION,
             auto_create_topics: self.auto_create_topics,
             groups: self.groups,
-            offer: Arc::new(Offer::kafka_4_3(SERVED)),
+            limits: self.limits,
+            offer: Arc::new(Offer::kafka(release, SERVED)),
         };
         let seed = self.seed.unwrap_or_else(|| task::rng().u64(..));
         let core = Core::new(settings, Watch::new(self.keep_requests, self.hook), seed);
-        let sasl = self.has_users.then(|| SaslOptions {
-            mechanisms: MECHANISMS.map(Text::from_static).to_vec(),
-            session_lifetime: self.session_lifetime,
-        });
+        let sasl = has_sasl.then(|| SaslOptions { mechanisms, session_lifetime: self.session_lifetime });
         Shared::new(core, self.users, sasl, self.max_request_bytes)
     }
 }

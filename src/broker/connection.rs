@@ -172,6 +172,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match manner {
             Manner::Whole => Ok(()),
             Manner::Late(pause) => self.pause(pause).await,
+            Manner::Muted(pause) => {
+                self.flush().await.map_err(|_| End::Closed)?;
+                self.pause(pause).await
+            }
             Manner::Corrupt(at) => {
                 self.outbox.invert(at);
                 Ok(())

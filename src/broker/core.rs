@@ -14,9 +14,9 @@ use super::faults::{Byte, Decision, Fate, Manner, Refusal, corrupt_records};
 use super::state::{Node, Now, Refused, Settings, State};
 use super::watch::{Sender, Watch};
 use crate::engine::serving::Received;
-use crate::messages::{AnyRequest, AnyResponse, BrokerId, ErrorCode, RequestHeader};
+use crate::messages::{AnyRequest, AnyResponse, BrokerId, ErrorCode, RequestHeader, api as row_of};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Why connections to a broker that was stopped end.
 const DOWN: &str = "the broker was stopped";
@@ -76,6 +76,11 @@ impl Step {
                 Step::Respond(response, manner)
             }
             (Step::Respond(response, _), Alteration::Manner(manner)) => Step::Respond(response, manner),
+            (Step::Respond(mut response, _), Alteration::Throttle { pause, client_waits }) => {
+                response.set_throttle_time_ms(i32::try_from(pause.as_millis()).unwrap_or(i32::MAX));
+                let manner = if client_waits { Manner::Muted(pause) } else { Manner::Late(pause) };
+                Step::Respond(response, manner)
+            }
             (Step::Authenticate(request, _), Alteration::Manner(manner)) => {
                 Step::Authenticate(request, manner)
             }
@@ -143,6 +148,19 @@ enum Alteration {
     Manner(Manner),
     /// One byte of the records is inverted.
     Records(usize),
+    /// A quota holds the client back for so long, or the answer where clients are too old for it.
+    Throttle {
+        pause: Duration,
+        client_waits: bool,
+    },
+}
+
+impl Alteration {
+    /// A throttled answer in a version of an API.
+    fn throttle(request: &AnyRequest, version: i16, pause: Duration) -> Alteration {
+        let client_waits = row_of(request.key()).is_some_and(|row| row.client_throttles.has(version));
+        Alteration::Throttle { pause, client_waits }
+    }
 }
 
 /// The brokers of a cluster and their connections.
@@ -247,12 +265,20 @@ impl Core {
             client_id: call.header.client_id.as_ref().map(|id| id.0.as_str()),
             principal,
         };
+        self.state.clean_when_due(now);
         let version = call.header.request_api_version;
         let Decision { fate, scope, .. } =
             self.watch.judge(&self.state, &sender, version, &call.request, now);
         let refuse = |code, is_done| Refusal { code, is_done, scope: scope.clone() };
         match fate {
-            Fate::Pass => self.answer(id, call, None, Alteration::None, now),
+            Fate::Pass => {
+                let denied = self.state.denials.refusal(&self.state, broker, principal, &call.request);
+                self.answer(id, call, denied.as_ref(), Alteration::None, now)
+            }
+            Fate::Throttle(pause) => {
+                let throttle = Alteration::throttle(&call.request, version, pause);
+                self.answer(id, call, None, throttle, now)
+            }
             Fate::Delay(pause) => {
                 let until = crate::task::after(now.at, pause);
                 self.park(id, Parked::Delayed(Box::new(call), until))

@@ -128,6 +128,7 @@ mod tests {
     use super::*;
     use crate::broker::groups::GroupSettings;
     use crate::broker::state::{Node, Settings};
+    use crate::broker::storage::Limits;
     use crate::broker::topic_config::TopicConfig;
     use crate::engine::serving::Offer;
     use std::sync::Arc;
@@ -145,6 +146,7 @@ mod tests {
             default_replication: 3,
             auto_create_topics: true,
             groups,
+            limits: Limits::default(),
             offer,
         };
         let mut state = State::new(settings, 1);

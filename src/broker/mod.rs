@@ -24,10 +24,14 @@
 //! of them, and SASL. Each in every version that Kafka 4.3 serves, with its error codes and its order of checks;
 //! where it differs, the file of the API says so at its top.
 //!
+//! # What they keep
+//! Everything is in memory, and bounded: records go by age and size as their topics' settings say, compacted topics are compacted,
+//! and all of them together keep 1 GiB ([`max_stored_bytes`](BrokerBuilder::max_stored_bytes)).
+//!
 //! # How they are built
 //! [`core`] is the brokers without their sockets: requests in, answers and waits out, the time as an argument. `server` and
 //! `connection` carry bytes between it and the sockets through `engine::serving`. `state` is what the brokers know, `leaders`
-//! who leads what, `log` a partition's batches, `groups` and `transactions` what coordinators know, `api/NN_name.rs` the handlers; `watch` is what every request
+//! who leads what, `log` a partition's batches, `storage` how much of them is kept, `denials` what users may not do, `groups` and `transactions` what coordinators know, `api/NN_name.rs` the handlers; `watch` is what every request
 //! passes first, where it is recorded, and where `faults` may have other plans for it.
 //! They share codec, records, SASL and TLS with the client, and may import nothing from `cluster` upwards.
 
@@ -38,6 +42,7 @@ mod builder;
 mod cluster;
 mod connection;
 mod core;
+mod denials;
 mod faults;
 mod groups;
 mod leaders;
@@ -46,7 +51,9 @@ mod outbox;
 mod server;
 mod sessions;
 mod state;
+mod storage;
 mod stored;
+mod tokens;
 mod topic;
 mod topic_config;
 mod transactions;
@@ -56,8 +63,10 @@ mod watch;
 pub use crate::messages::{ApiKey, ErrorCode};
 pub use builder::{BrokerBuilder, ClusterBuilder};
 pub use cluster::{Cluster, PartitionInfo, TopicSpec};
+pub use denials::{Denial, DenialId, Operation};
 pub use faults::{Byte, Fate, Fault, FaultId};
 pub use stored::{StoredBatch, StoredRecord};
+pub use tokens::TokenOwner;
 pub use watch::{SeenCommit, SeenConnect, SeenRequest};
 
 use std::fmt;

@@ -4,8 +4,10 @@
 //! draws no random numbers but from the generator that it was given, so the same calls give the same cluster.
 
 use super::core::{ConnectionId, Context};
+use super::denials::Denials;
 use super::groups::{GroupSettings, Groups};
 use super::sessions::Sessions;
+use super::storage::{Limits, Storage};
 use super::topic::{Partition, Topic, Topics, check_name};
 use super::topic_config::TopicConfig;
 use super::transactions::Transactions;
@@ -41,6 +43,8 @@ pub(super) struct Settings {
     pub(super) auto_create_topics: bool,
     /// What holds for all groups.
     pub(super) groups: GroupSettings,
+    /// How much is kept.
+    pub(super) limits: Limits,
     /// What is served.
     pub(super) offer: Arc<Offer>,
 }
@@ -63,6 +67,8 @@ pub(super) struct State {
     pub(super) cluster_id: Text,
     pub(super) nodes: BTreeMap<BrokerId, Node>,
     pub(super) topics: Topics,
+    pub(super) storage: Storage,
+    pub(super) denials: Denials,
     pub(super) groups: Groups,
     pub(super) transactions: Transactions,
     /// What brokers say of the cluster that have not heard of its changes since.
@@ -115,6 +121,8 @@ impl State {
             cluster_id: random_id(&mut rng).to_string().into(),
             nodes: BTreeMap::new(),
             topics: Topics::default(),
+            storage: Storage::default(),
+            denials: Denials::default(),
             held_metadata: BTreeMap::new(),
             sessions: BTreeMap::new(),
             producer_ids: ProducerIds::default(),

@@ -60,6 +60,14 @@ impl Topics {
         })
     }
 
+    /// All partitions there are, to be changed, with the settings of their topics.
+    pub(super) fn with_config_mut(&mut self) -> impl Iterator<Item = (&TopicConfig, &mut Partition)> {
+        self.by_name.values_mut().flat_map(|topic| {
+            let Topic { config, partitions, .. } = topic;
+            partitions.iter_mut().map(|partition| (&*config, partition))
+        })
+    }
+
     /// A partition of a topic.
     ///
     /// # Errors

@@ -1,18 +1,24 @@
-//! Who may log in: names and passwords, and for SCRAM what is derived of them.
+//! Who may log in: names and passwords, and for SCRAM what is derived of them; and whoever has a token that is good.
 
-use crate::engine::sasl::{Answer, MIN_ITERATIONS, Query, ScramCredential, ScramHash};
+use super::tokens::{Check, TokenOwner};
+use crate::engine::sasl::{Answer, MIN_ITERATIONS, Query, ScramCredential, ScramHash, TokenVerdict};
 use crate::task;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
+/// The mechanism that a token is good for.
+pub(super) const OAUTHBEARER: &str = "OAUTHBEARER";
 /// The mechanisms that a password is good for.
 pub(super) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 /// Users, shared by the connections.
 #[derive(Default)]
-pub(super) struct Users(Mutex<BTreeMap<String, User>>);
+pub(super) struct Users {
+    by_name: Mutex<BTreeMap<String, User>>,
+    tokens: Option<Check>,
+}
 
 struct User {
     password: Zeroizing<String>,
@@ -41,7 +47,28 @@ impl Users {
             Query::Scram { hash, username } => {
                 self.scram(hash, username).await.map_or(Answer::Nobody, Answer::Scram)
             }
-            Query::Token(_) => Answer::Nobody,
+            Query::Token(token) => Answer::Token(self.check(token.value())),
+        }
+    }
+
+    /// Takes tokens that this takes for good.
+    pub(super) fn take_tokens(&mut self, check: Check) {
+        self.tokens = Some(check);
+    }
+
+    /// Whether tokens are taken.
+    pub(super) fn has_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    fn check(&self, token: &str) -> TokenVerdict {
+        let owner = self.tokens.as_ref().map(|check| check(token));
+        match owner.unwrap_or_else(|| Err("no tokens are taken here".to_owned())) {
+            Ok(TokenOwner { principal, lifetime }) => TokenVerdict::Accepted { principal, lifetime },
+            Err(reason) => {
+                tracing::info!(reason, "a token was refused");
+                TokenVerdict::Refused { status: "invalid_token".to_owned(), scope: None }
+            }
         }
     }
 
@@ -69,7 +96,7 @@ impl Users {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<String, User>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.by_name.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

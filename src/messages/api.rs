@@ -211,12 +211,21 @@ macro_rules! apis {
             pub fn throttle_time_ms(&self) -> i32 {
                 match self { $( AnyResponse::$api(response) => Response::throttle_time_ms(response), )* }
             }
+
+            /// Says how long the client was or is to be throttled, in milliseconds, where the API can say it.
+            pub fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+                match self { $(
+                    AnyResponse::$api(response) => apis!(@set response throttle_time_ms $($throttle)?),
+                )* }
+            }
         }
     };
     (@again repeatable) => { true };
     (@again once) => { false };
     (@throttle $response:ident $from:literal) => { $response.throttle_time_ms };
     (@throttle $response:ident) => { 0 };
+    (@set $response:ident $time:ident $from:literal) => { $response.throttle_time_ms = $time };
+    (@set $response:ident $time:ident) => { { let _ = ($response, $time); } };
 }
 
 /// The two enumerations over all messages of one direction.

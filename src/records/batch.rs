@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::compress::{Compression, Decompressor};
+use super::compress::{Compression, CompressionError, Compressor, Decompressor};
 use super::control::{self, ControlRecord};
 use super::error::{Fault, Position, RecordsError};
 use super::header::{self, BatchHeader, FRAME_OVERHEAD, HEADER_LEN, MAGIC, TimestampType};
@@ -193,6 +193,46 @@ impl Batch {
             *front = header.to_bytes(); // the CRC does not cover what changed
         }
         Ok(frame.into())
+    }
+
+    /// The batch without the records that are not to be kept, as a log cleaner leaves it: what is kept has its offset, the batch
+    /// its producer, its codec and the offsets that it stands for. `None` when nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of the codec.
+    pub fn retained(
+        &self,
+        mut keep: impl FnMut(&RecordView<'_>) -> bool,
+    ) -> Result<Option<Bytes>, CompressionError> {
+        let mut kept = Vec::with_capacity(HEADER_LEN.saturating_add(self.records.len()));
+        kept.resize(HEADER_LEN, 0);
+        let mut header = BatchHeader { record_count: 0, max_timestamp: i64::MIN, ..self.header };
+        let mut rest = self.records();
+        loop {
+            let start = self.records.len().saturating_sub(rest.bytes_left());
+            let Some(record) = rest.next() else { break };
+            if keep(&record) {
+                let end = self.records.len().saturating_sub(rest.bytes_left());
+                // Times and offsets count from the batch's, whatever lies before.
+                kept.extend_from_slice(self.records.get(start..end).unwrap_or_default());
+                header.record_count = header.record_count.saturating_add(1);
+                header.max_timestamp = header.max_timestamp.max(record.timestamp());
+            }
+        }
+        match header.record_count {
+            0 => return Ok(None),
+            count if count == self.header.record_count => return Ok(Some(self.frame.clone())),
+            _ => {}
+        }
+        if self.compression != Compression::None {
+            let mut compressed = vec![0; HEADER_LEN];
+            let records = kept.get(HEADER_LEN..).unwrap_or_default();
+            Compressor::new(self.compression, None)?.compress(records, &mut compressed)?;
+            kept = compressed;
+        }
+        header.seal(&mut kept);
+        Ok(Some(kept.into()))
     }
 
     pub(super) fn share(&self, part: &[u8]) -> Bytes {

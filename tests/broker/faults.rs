@@ -442,3 +442,22 @@ fn what_was_read_of_a_client_that_hung_up_is_carried_out() {
     }
     assert!(began.elapsed() >= pause);
 }
+
+#[test]
+fn who_is_throttled_is_told_for_how_long_and_not_read_from_meanwhile() {
+    let one = One::new();
+    let pause = Duration::from_millis(400);
+    one.cluster().add_fault(Fault::new(Fate::Throttle(pause)).api(ApiKey::PRODUCE).times(2));
+    let mut peer = one.peer();
+    let asked = Instant::now();
+    let told = peer.ask(9, one.t.produce(batch::of(1)));
+    assert_eq!((told.throttle_time_ms, told.responses[0].partition_responses[0].base_offset), (400, 0));
+    assert!(asked.elapsed() < Duration::from_millis(300), "the answer comes at once: {:?}", asked.elapsed());
+    peer.ask(12, MetadataRequest::topics([]));
+    assert!(asked.elapsed() >= Duration::from_millis(390), "what follows waits: {:?}", asked.elapsed());
+
+    let asked = Instant::now();
+    assert_eq!(peer.ask(5, one.t.produce(batch::of(1))).throttle_time_ms, 400);
+    assert!(asked.elapsed() >= Duration::from_millis(390), "before KIP-219 the answer waits");
+    assert_eq!(peer.ask(9, one.t.produce(batch::of(1))).throttle_time_ms, 0);
+}

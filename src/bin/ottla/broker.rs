@@ -23,6 +23,12 @@ pub(crate) struct Options {
     /// How many partitions a topic gets that is created without saying how many
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..))]
     partitions: i32,
+    /// Offer only what brokers of this release of Kafka have, 2.8 to 4.3
+    #[arg(long, value_name = "RELEASE")]
+    as_version: Option<String>,
+    /// How many MiB of records are kept in all; beyond it the largest partitions lose their oldest
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    max_stored: usize,
     /// Let in only who knows this, by PLAIN or SCRAM; can be given again and again
     #[arg(long, value_name = "USER:PASSWORD")]
     sasl: Vec<Login>,
@@ -93,6 +99,10 @@ pub(crate) async fn run(connection: &connection::Options, options: Options) -> O
     if options.tls {
         builder = builder.tls();
     }
+    if let Some(release) = options.as_version {
+        builder = builder.as_version(release);
+    }
+    builder = builder.max_stored_bytes(options.max_stored.saturating_mul(1024 * 1024));
     let broker = builder.start().await?;
     let ca_file = match broker.ca_pem() {
         Some(pem) => Some(CaFile::write(options.ca_file, pem)?),

@@ -242,6 +242,7 @@ fn append(
     if let Some((batch, id)) = checked.transactional.zip(transactional_id) {
         enter_transaction(state, context, id, batch, (name, index))?;
     }
+    let is_full = state.is_full();
     let Topic { config, partitions, .. } = state.topics.get_mut(name.as_bytes()).ok_or_else(unknown)?;
     let position = usize::try_from(index).map_err(|_| unknown())?;
     let partition = partitions.get_mut(position).ok_or_else(unknown)?;
@@ -266,8 +267,13 @@ fn append(
     }
     let batch = checked.batch?;
     check_records(&batch, config, context.now)?;
+    if is_full {
+        let text = "the memory that the broker may take is full of records that are to be kept".to_owned();
+        return Err(refuse(ErrorCode::KAFKA_STORAGE_ERROR, text).into());
+    }
     let done = write(partition, &batch, config, context.now)?;
     state.woken.extend(&partition.watchers);
+    state.has_grown(checked.bytes);
     Ok(done)
 }
 
@@ -375,7 +381,8 @@ fn write(partition: &mut Partition, batch: &Batch, config: &TopicConfig, now: No
         let max_timestamp = append_time.unwrap_or(batch.header().max_timestamp);
         log.producers.remember(sequence, Appended { first, last, base_offset, max_timestamp }, now.unix_ms);
     }
-    if let Some(bytes) = config.retention_bytes {
+    log.appended_at(now.unix_ms);
+    if let Some(bytes) = config.retention_bytes.filter(|_| config.deletes) {
         log.retain_bytes(bytes);
     }
     Ok(Done { base_offset, append_time_ms, log_start_offset: log.start_offset() })

@@ -20,7 +20,7 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: &Metadata
         None => as_it_is(state, context, request),
     };
     if let Some(refusal) = context.refusal {
-        refuse_parts(&mut response, refusal);
+        refuse_parts(&mut response, refusal, request.topics.is_none());
     }
     response
 }
@@ -93,7 +93,7 @@ fn without_topics(state: &State) -> MetadataResponse {
 }
 
 /// Has the answer say what a fault says.
-fn refuse_parts(response: &mut MetadataResponse, refusal: &Refusal) {
+fn refuse_parts(response: &mut MetadataResponse, refusal: &Refusal, of_all: bool) {
     let Refusal { code, scope, .. } = refusal;
     match *code {
         // KIP-1102.
@@ -112,12 +112,19 @@ fn refuse_parts(response: &mut MetadataResponse, refusal: &Refusal) {
                 }
             }
         }
+        // Who asks for all topics is not told that there are some which he may not see.
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED if of_all => {
+            response.topics.retain(|topic| !scope.covers(topic.name.as_deref().unwrap_or_default(), None))
+        }
         _ => {
             let is_refused =
                 |topic: &&mut MetadataTopic| scope.covers(topic.name.as_deref().unwrap_or_default(), None);
             for topic in response.topics.iter_mut().filter(is_refused) {
                 topic.error_code = *code;
                 topic.partitions.clear();
+                if *code == ErrorCode::TOPIC_AUTHORIZATION_FAILED {
+                    topic.topic_id = Uuid::ZERO;
+                }
             }
         }
     }
@@ -148,7 +155,8 @@ fn one_topic(
     }
     let name = wanted.name.clone().unwrap_or_default();
     if state.topics.get(name.as_bytes()).is_none() {
-        let is_refused = context.refusal.is_some_and(|refusal| !refusal.is_done);
+        let is_refused =
+            context.refusal.is_some_and(|refusal| !refusal.is_done && refusal.scope.covers(&name, None));
         let creates = !is_refused && request.allow_auto_topic_creation && state.settings.auto_create_topics;
         if let Err(code) = if creates { create(state, &name) } else { refuse(&name) } {
             return missing(wanted, code);

@@ -229,6 +229,12 @@ impl Cluster {
         })
     }
 
+    /// Deletes and compacts at once what the topics' settings let go, also where Kafka would wait for more
+    /// (`min.cleanable.dirty.ratio`). The newest batch of a partition is never compacted.
+    pub fn clean_logs(&self) {
+        self.shared.with(|core| core.state_mut().clean(now(), true));
+    }
+
     /// The batches of a partition, oldest first; none when there is no such partition.
     pub fn log(&self, topic: &str, partition: i32) -> Vec<StoredBatch> {
         let batches = |partition: &Partition| partition.log.batches().map(StoredBatch::from).collect();

@@ -1,6 +1,7 @@
 //! What a [`Cluster`] sees of its clients, and does to their requests.
 
 use super::Cluster;
+use crate::broker::denials::{Denial, DenialId};
 use crate::broker::faults::{Fate, Fault, FaultId};
 use crate::broker::watch::{SeenCommit, SeenConnect, SeenRequest};
 
@@ -43,5 +44,16 @@ impl Cluster {
     /// [`ClusterBuilder::on_request`](crate::broker::ClusterBuilder::on_request).
     pub fn on_request(&self, decide: impl FnMut(&SeenRequest) -> Fate + Send + 'static) {
         self.shared.with(|core| core.watch_mut().set_hook(Some(Box::new(decide))));
+    }
+
+    /// Keeps clients from something from now on, as an ACL that denies would: they are told TOPIC_AUTHORIZATION_FAILED and its
+    /// like. Faults come first.
+    pub fn deny(&self, denial: Denial) -> DenialId {
+        self.shared.with(|core| core.state_mut().denials.add(denial))
+    }
+
+    /// Removes a denial, and says whether it was still there.
+    pub fn allow(&self, denial: DenialId) -> bool {
+        self.shared.with(|core| core.state_mut().denials.remove(denial))
     }
 }

@@ -30,6 +30,9 @@ pub enum Fate {
     /// The broker does what it is asked to, and answers with this error code all the same, such as
     /// NOT_ENOUGH_REPLICAS_AFTER_APPEND; in the same places as [`Fail`](Fate::Fail).
     FailAfterwards(ErrorCode),
+    /// It is answered, with the time for which a quota holds the client back: the broker then takes nothing from its connection
+    /// for so long (KIP-219). In versions older than that the answer itself comes so much later.
+    Throttle(Duration),
     /// It is lost on its way: the broker does nothing, and says nothing.
     LoseRequest,
     /// The broker does what it is asked to, and its answer is lost.
@@ -119,9 +122,10 @@ impl Fault {
         self
     }
 
-    /// Only for requests that are about this topic, among others perhaps. A fetch is about all of its session.
+    /// Only for requests that are about this topic, among others perhaps, or another that this was called with. A fetch is
+    /// about all of its session.
     pub fn topic(mut self, topic: impl Into<String>) -> Fault {
-        self.scope.topic = Some(topic.into());
+        self.scope.topics.push(topic.into());
         self
     }
 
@@ -255,6 +259,8 @@ impl Fault {
 pub(super) enum Manner {
     Whole,
     Late(Duration),
+    /// Nothing is read for so long afterwards.
+    Muted(Duration),
     Cut(usize),
     /// With one byte of its frame inverted.
     Corrupt(usize),

@@ -11,7 +11,8 @@ use crate::wire::{Text, Uuid};
 /// Topics and partitions: all, those of a name, those of an index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::broker) struct Scope {
-    pub(in crate::broker) topic: Option<String>,
+    /// All when there are none.
+    pub(in crate::broker) topics: Vec<String>,
     pub(in crate::broker) partition: Option<i32>,
 }
 
@@ -30,20 +31,29 @@ pub(in crate::broker) type Concerned = (String, Option<i32>);
 impl Scope {
     /// Whether it leaves nothing out.
     pub(in crate::broker) fn is_everything(&self) -> bool {
-        self.topic.is_none() && self.partition.is_none()
+        self.topics.is_empty() && self.partition.is_none()
     }
 
     /// Whether a partition is in it; of a topic as a whole, whether some of it is.
     pub(in crate::broker) fn covers(&self, topic: &str, partition: Option<i32>) -> bool {
         let both = self.partition.zip(partition);
-        self.topic.as_deref().is_none_or(|own| own == topic) && both.is_none_or(|(own, other)| own == other)
+        let has_topic = self.topics.is_empty() || self.topics.iter().any(|own| own == topic);
+        has_topic && both.is_none_or(|(own, other)| own == other)
     }
 }
 
 impl Refusal {
     /// What is answered.
     pub(in crate::broker) fn refused(&self) -> Refused {
-        Refused { code: self.code, text: "so decided by a fault".to_owned() }
+        let is_denied = matches!(
+            self.code,
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED
+                | ErrorCode::GROUP_AUTHORIZATION_FAILED
+                | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+                | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+        );
+        let text = if is_denied { self.code.description() } else { "so decided by a fault" };
+        Refused { code: self.code, text: text.to_owned() }
     }
 }
 

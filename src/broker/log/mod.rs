@@ -1,8 +1,10 @@
 //! The log of one partition: record batches in order, in memory, each as it came but for its offset and leader epoch.
 //!
 //! A batch is kept as one piece of its own, so that a large one goes from here to the socket uncopied and a small one does
-//! not keep the request alive that it came in. Offsets are contiguous: nothing is compacted here.
+//! not keep the request alive that it came in. Offsets are contiguous until `compaction` takes records out; what retention and
+//! DeleteRecords take goes from the front.
 
+mod compaction;
 mod markers;
 mod producers;
 
@@ -14,6 +16,8 @@ use std::ops::Range;
 
 pub(super) use producers::{Appended, Marker, Producers, Sequence, Verdict};
 
+use compaction::Cleaned;
+pub(super) use compaction::Cleaning;
 use markers::Aborted;
 
 /// A partition's records and what the broker remembers beside them.
@@ -28,6 +32,7 @@ pub(super) struct Log {
     pub(super) producers: Producers,
     /// Transactions that were aborted here, by ascending offset of their markers.
     aborted: VecDeque<Aborted>,
+    cleaned: Cleaned,
 }
 
 /// A batch in the log.
@@ -39,6 +44,10 @@ pub(super) struct Stored {
     pub(super) leader_epoch: LeaderEpoch,
     pub(super) codec: Compression,
     pub(super) frame: Bytes,
+    /// When it was appended, in milliseconds since 1970, if that is later than the time of its records.
+    appended_ms: i64,
+    /// When its tombstones may go, once the cleaner has seen them (KIP-534).
+    tombstones_until_ms: Option<i64>,
 }
 
 /// Batches behind one another, as a fetch takes them: which, and how many bytes they are.
@@ -67,6 +76,7 @@ impl Log {
             epochs: vec![(epoch, 0)],
             producers: Producers::default(),
             aborted: VecDeque::new(),
+            cleaned: Cleaned::default(),
         }
     }
 
@@ -114,8 +124,22 @@ impl Log {
             leader_epoch: epoch,
             codec: batch.compression(),
             frame,
+            appended_ms: i64::MIN,
+            tombstones_until_ms: None,
         });
         Ok(base_offset)
+    }
+
+    /// Notes when the newest batch was appended.
+    pub(super) fn appended_at(&mut self, now_ms: i64) {
+        if let Some(newest) = self.batches.back_mut() {
+            newest.appended_ms = now_ms;
+        }
+    }
+
+    /// Bytes of its batches.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Notes where a leader begins. One that wrote nothing leaves no trace when the next begins (as in Kafka's
@@ -166,21 +190,37 @@ impl Log {
         }
     }
 
-    /// Drops the oldest batches while what is left holds at least `keep_bytes` (`retention.bytes`); the newest stays.
-    pub(super) fn retain_bytes(&mut self, keep_bytes: usize) {
-        while self.batches.len() > 1 {
-            let Some(oldest) = self.batches.front().map(|batch| batch.frame.len()) else { return };
-            let left = self.bytes.saturating_sub(oldest);
-            if left < keep_bytes {
-                return;
-            }
-            self.bytes = left;
+    /// Drops the oldest batches while what is left holds at least `keep_bytes` (`retention.bytes`); the newest stays. Whether
+    /// any went.
+    pub(super) fn retain_bytes(&mut self, keep_bytes: usize) -> bool {
+        let too_many = |log: &Log, oldest: &Stored| {
+            log.batches.len() > 1 && log.bytes.saturating_sub(oldest.frame.len()) >= keep_bytes
+        };
+        self.drop_oldest_while(too_many)
+    }
+
+    /// Drops the oldest batches until there are at most so many bytes; the newest stays. Whether any went.
+    pub(super) fn retain_at_most(&mut self, bytes: usize) -> bool {
+        self.drop_oldest_while(|log, _| log.batches.len() > 1 && log.bytes > bytes)
+    }
+
+    /// Drops the oldest batches as long as their records are older than this and were appended before it (`retention.ms`). Whether
+    /// any went.
+    pub(super) fn retain_since(&mut self, oldest_kept_ms: i64) -> bool {
+        self.drop_oldest_while(|_, oldest| oldest.max_timestamp.max(oldest.appended_ms) < oldest_kept_ms)
+    }
+
+    fn drop_oldest_while(&mut self, goes: impl Fn(&Log, &Stored) -> bool) -> bool {
+        let mut begins = None;
+        while let Some(oldest) = self.batches.front().filter(|oldest| goes(self, oldest)) {
+            begins = Some(oldest.last_offset.saturating_add(1));
+            self.bytes = self.bytes.saturating_sub(oldest.frame.len());
             self.batches.pop_front();
-            let oldest = self.batches.front().map_or(self.end_offset, |batch| batch.base_offset);
-            self.start_offset = self.start_offset.max(oldest);
-            self.forget_epochs();
-            self.forget_aborted();
         }
+        if let Some(offset) = begins {
+            self.delete_before(offset);
+        }
+        begins.is_some()
     }
 
     /// What a fetch at `offset` may have: whole batches below `end`, in at most `max_bytes`; the first even if it is larger

@@ -210,3 +210,193 @@ fn verdict_of_nobody(log: &Log) -> Verdict {
     let (producer_id, epoch) = (ProducerId(7), crate::messages::ProducerEpoch(0));
     log.producers.check(Sequence { producer_id, epoch, first: 5, last: 5, is_transactional: false }, 1)
 }
+
+/// A batch of records with keys, and values or none, all at one time.
+fn keyed(records: &[(&str, Option<&str>)], time: i64, codec: Compression) -> Batch {
+    let mut builder = BatchBuilder::with_capacity(1024);
+    for (key, value) in records {
+        builder.append(time, Some(key.as_bytes()), value.map(str::as_bytes), []).unwrap();
+    }
+    let mut closed = builder.close().unwrap();
+    closed.compress(&mut Compressor::new(codec, None).unwrap()).unwrap();
+    let stamp = Stamp { producer_id: 7, producer_epoch: 1, base_sequence: 3, transactional: false };
+    Batch::open(closed.seal(stamp).bytes().clone(), 0, &mut Decompressor::new(1 << 20)).unwrap()
+}
+
+const CLEANING: Cleaning =
+    Cleaning { min_lag_ms: 0, max_lag_ms: i64::MAX, min_dirty_ratio: 0.5, tombstones_ms: 100 };
+
+/// Offset, key and value of each record.
+fn records(log: &Log) -> Vec<(i64, String, Option<String>)> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let batches: Vec<_> = log.batches().map(|stored| stored.open().unwrap()).collect();
+    let records = batches.iter().flat_map(|batch| batch.records());
+    records.map(|r| (r.offset(), text(r.key().unwrap()), r.value().map(text))).collect()
+}
+
+fn record(offset: i64, key: &str, value: Option<&str>) -> (i64, String, Option<String>) {
+    (offset, key.to_owned(), value.map(str::to_owned))
+}
+
+#[test]
+fn of_each_key_the_last_record_is_kept_with_its_offset() {
+    for codec in [Compression::None, Compression::Gzip, Compression::Lz4] {
+        let mut log = Log::new(LeaderEpoch(0));
+        for batch in [
+            keyed(&[("a", Some("1")), ("b", Some("1"))], 10, codec),
+            keyed(&[("a", Some("2"))], 20, codec),
+            keyed(&[("c", Some("1")), ("a", Some("3")), ("d", None)], 30, codec),
+            keyed(&[("b", Some("2"))], 40, codec),
+        ] {
+            log.append(&batch, LeaderEpoch(0), None).unwrap();
+        }
+        assert!(log.compact(&CLEANING, 1_000, true));
+        let c = record(3, "c", Some("1"));
+        let (a, d) = (record(4, "a", Some("3")), record(5, "d", None));
+        let kept = [record(1, "b", Some("1")), c, a, d, record(6, "b", Some("2"))];
+        assert_eq!(records(&log), kept, "{codec:?}: the newest batch counts for nothing yet");
+        assert_eq!((log.start_offset(), log.end_offset()), (0, 7));
+        let first = log.batches().next().unwrap();
+        assert_eq!((first.base_offset, first.last_offset, first.max_timestamp), (0, 1, 10));
+        let header = first.header().unwrap();
+        assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (7, 1, 3));
+        assert_eq!((header.record_count, first.open().unwrap().compression()), (1, codec));
+        assert_eq!(log.bytes(), log.batches().map(|stored| stored.frame.len()).sum::<usize>());
+        let run = log.run(2, 7, usize::MAX, false);
+        assert_eq!(offsets(&log, &run), [(3, 5), (6, 6)], "a hole is read over");
+    }
+}
+
+#[test]
+fn tombstones_are_kept_for_their_time() {
+    let mut log = Log::new(LeaderEpoch(0));
+    for records in [&[("a", Some("1"))], &[("a", None)], &[("z", Some("1"))]] {
+        log.append(&keyed(records, 10, Compression::None), LeaderEpoch(0), None).unwrap();
+    }
+    let left = |log: &mut Log, now_ms| {
+        log.compact(&CLEANING, now_ms, true);
+        records(log)
+    };
+    let z = record(2, "z", Some("1"));
+    assert_eq!(left(&mut log, 1_000), [record(1, "a", None), z.clone()]);
+    assert_eq!(left(&mut log, 1_099), [record(1, "a", None), z.clone()]);
+    assert_eq!(left(&mut log, 1_100), [z]);
+    assert_eq!((log.start_offset(), log.end_offset()), (0, 3));
+}
+
+#[test]
+fn compaction_waits_until_it_is_worth_it() {
+    let mut log = Log::new(LeaderEpoch(0));
+    let append = |log: &mut Log, time| {
+        log.append(&keyed(&[("a", Some("1"))], time, Compression::None), LeaderEpoch(0), None).unwrap();
+    };
+    append(&mut log, 10);
+    assert!(!log.compact(&CLEANING, 1_000, false), "one batch is never touched");
+    append(&mut log, 20);
+    append(&mut log, 30);
+    assert!(log.compact(&CLEANING, 1_000, false), "all of it is new");
+    assert_eq!(records(&log).iter().map(|(offset, ..)| *offset).collect::<Vec<_>>(), [1, 2]);
+    append(&mut log, 40);
+    assert!(!log.compact(&CLEANING, 1_000, false), "no more than half of it is new");
+    let patient = Cleaning { max_lag_ms: 500, ..CLEANING };
+    assert!(log.compact(&patient, 1_000, false), "it has waited long enough");
+    append(&mut log, 950);
+    append(&mut log, 960);
+    let young = Cleaning { min_lag_ms: 100, min_dirty_ratio: 0.0, ..CLEANING };
+    log.compact(&young, 1_000, true);
+    assert_eq!(records(&log).iter().map(|(offset, ..)| *offset).collect::<Vec<_>>(), [3, 4, 5]);
+}
+
+/// Whatever is written and whenever it is cleaned: who reads all of it knows the last value of each key.
+#[test]
+fn no_last_value_is_ever_lost() {
+    let mut rng = fastrand::Rng::with_seed(11);
+    for _ in 0..200 {
+        let mut log = Log::new(LeaderEpoch(0));
+        let mut expected = std::collections::BTreeMap::new();
+        let mut now_ms = 0;
+        for _ in 0..rng.usize(1..30) {
+            now_ms += rng.i64(0..60);
+            let of = |rng: &mut fastrand::Rng| {
+                (
+                    ["a", "b", "c", "d"][rng.usize(..4)],
+                    (rng.u8(..4) > 0).then_some(["1", "2", "3"][rng.usize(..3)]),
+                )
+            };
+            let some: Vec<_> = (0..rng.usize(1..5)).map(|_| of(&mut rng)).collect();
+            expected.extend(some.iter().copied());
+            let codec = [Compression::None, Compression::Lz4][rng.usize(..2)];
+            log.append(&keyed(&some, now_ms, codec), LeaderEpoch(0), None).unwrap();
+            if rng.bool() {
+                let how = Cleaning { min_lag_ms: rng.i64(0..80), ..CLEANING };
+                log.compact(&how, now_ms, rng.bool());
+            }
+        }
+        let mut read = std::collections::BTreeMap::new();
+        let stored = records(&log);
+        assert!(stored.is_sorted_by_key(|(offset, ..)| *offset));
+        for (_, key, value) in stored {
+            read.insert(key, value);
+        }
+        for (key, value) in expected {
+            assert_eq!(read.get(key).cloned().flatten().as_deref(), value, "{key}");
+        }
+    }
+}
+
+#[test]
+fn old_batches_go_by_the_later_of_their_two_times() {
+    let mut log = Log::new(LeaderEpoch(0));
+    for (time, appended) in [(10, 500), (20, 20), (700, 30), (40, 40)] {
+        log.append(&batch(&[time], Compression::None), LeaderEpoch(0), None).unwrap();
+        log.appended_at(appended);
+    }
+    assert!(!log.retain_since(500));
+    assert!(log.retain_since(501));
+    assert_eq!((log.start_offset(), log.end_offset()), (2, 4), "the third keeps the fourth");
+    assert!(log.retain_since(701));
+    assert_eq!((log.start_offset(), log.end_offset(), log.bytes()), (4, 4, 0));
+}
+
+#[test]
+fn what_was_aborted_replaces_nothing() {
+    let mut log = Log::new(LeaderEpoch(0));
+    let send = |log: &mut Log, producer_id, sequence, value: &str, transactional| {
+        let mut builder = BatchBuilder::with_capacity(100);
+        builder.append(1, Some(b"k"), Some(value.as_bytes()), []).unwrap();
+        let stamp = Stamp { producer_id, producer_epoch: 0, base_sequence: sequence, transactional };
+        let bytes = builder.close().unwrap().seal(stamp).bytes().clone();
+        let batch = Batch::open(bytes, 0, &mut Decompressor::new(1 << 20)).unwrap();
+        let base_offset = log.append(&batch, LeaderEpoch(0), None).unwrap();
+        let appended = Appended { first: sequence, last: sequence, base_offset, max_timestamp: -1 };
+        log.producers.remember(Sequence::of(batch.header()).unwrap(), appended, 1);
+    };
+    let end = |log: &mut Log, producer_id, is_commit| {
+        let marker = Marker {
+            producer_id: ProducerId(producer_id),
+            epoch: crate::messages::ProducerEpoch(0),
+            is_commit,
+            coordinator_epoch: 0,
+            has_own_epoch: false,
+        };
+        log.end_transaction(&marker, LeaderEpoch(0), None, 1).unwrap();
+    };
+    send(&mut log, 1, 0, "committed", true);
+    end(&mut log, 1, true);
+    send(&mut log, 2, 0, "aborted", true);
+    end(&mut log, 2, false);
+    send(&mut log, 3, 0, "open", true);
+    send(&mut log, 4, 0, "plain", false);
+    log.compact(&CLEANING, 1_000, true);
+    let values = |log: &Log| {
+        let batches: Vec<_> = log.batches().filter_map(Stored::open).filter(|b| !b.is_control()).collect();
+        let values = batches.iter().flat_map(|batch| batch.records());
+        values.map(|r| String::from_utf8(r.value().unwrap().to_vec()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&log), ["committed", "open", "plain"]);
+    assert_eq!((log.last_stable_offset(), log.end_offset()), (4, 6));
+    end(&mut log, 3, true);
+    send(&mut log, 4, 1, "newest", false);
+    log.compact(&CLEANING, 1_000, true);
+    assert_eq!(values(&log), ["plain", "newest"]);
+}

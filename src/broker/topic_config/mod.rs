@@ -1,14 +1,15 @@
 //! The settings of a topic: which there are, what they may be, and those that this broker acts on.
 //!
 //! All settings of Kafka 4.3 are accepted, checked and told, so that a service that creates its topics finds the broker
-//! that it expects. Acted on are `max.message.bytes`, `message.timestamp.*`, `min.insync.replicas`, `retention.bytes`, and of
-//! `cleanup.policy=compact` that records need keys. Batches keep the codec that they came in whatever `compression.type`
-//! says, and nothing is deleted by age or compacted.
+//! that it expects. Acted on are `max.message.bytes`, `message.timestamp.*`, `min.insync.replicas`, `cleanup.policy`,
+//! `retention.*`, `*.compaction.lag.ms`, `min.cleanable.dirty.ratio` and `delete.retention.ms`. Batches keep the codec that they
+//! came in whatever `compression.type` says.
 
 mod settings;
 
 pub(super) use settings::{SETTINGS, Setting};
 
+use super::log::Cleaning;
 use super::state::Refused;
 use crate::messages::{
     AlterConfigOperation, AlterableConfig, CreatableTopicResultConfig, DescribeConfigsResourceResult,
@@ -53,6 +54,10 @@ pub(super) struct TopicConfig {
     pub(super) min_insync_replicas: usize,
     /// Bytes of a partition that are kept, `None` for all.
     pub(super) retention_bytes: Option<usize>,
+    /// How long records are kept, in milliseconds, `None` for ever.
+    pub(super) retention_ms: Option<i64>,
+    /// How records are compacted, where they are.
+    pub(super) cleaning: Cleaning,
 }
 
 impl TopicConfig {
@@ -88,6 +93,13 @@ impl TopicConfig {
             timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
             min_insync_replicas: size("min.insync.replicas").unwrap_or_default(),
             retention_bytes: size("retention.bytes"),
+            retention_ms: Some(number("retention.ms")).filter(|ms| *ms >= 0),
+            cleaning: Cleaning {
+                min_lag_ms: number("min.compaction.lag.ms"),
+                max_lag_ms: number("max.compaction.lag.ms"),
+                min_dirty_ratio: text("min.cleanable.dirty.ratio").parse().unwrap_or_default(),
+                tombstones_ms: number("delete.retention.ms"),
+            },
             set,
         }
     }

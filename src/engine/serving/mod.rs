@@ -21,6 +21,7 @@
 
 mod gate;
 mod offer;
+mod release;
 
 use super::connection::{FrameError, Framer};
 use super::sasl::{Answer, SaslError};
@@ -36,6 +37,7 @@ use std::time::{Duration, Instant};
 
 pub use gate::{SaslOptions, SaslStep};
 pub use offer::Offer;
+pub use release::Release;
 
 use gate::{Gate, Refusal};
 

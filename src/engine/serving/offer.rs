@@ -1,5 +1,6 @@
 //! What a serving side offers: its answer to ApiVersions, and what it holds clients to.
 
+use super::Release;
 use crate::messages::{ApiKey, ApiVersion, api};
 use crate::wire::Span;
 
@@ -35,6 +36,16 @@ impl Offer {
         rows.sort_unstable_by_key(|row| row.key);
         rows.dedup_by_key(|row| row.key);
         Offer { rows }
+    }
+
+    /// Some APIs as far as a release of Kafka has them; their oldest versions are those of 4.3.
+    pub fn kafka(release: Release, keys: impl IntoIterator<Item = ApiKey>) -> Offer {
+        let all = Offer::kafka_4_3(keys);
+        let keys: Vec<ApiKey> = all.rows.iter().map(|row| row.key).collect();
+        keys.into_iter().fold(all, |offer, key| {
+            let versions = release.newest(key).map_or(Span::NONE, |newest| Span::new(0, newest));
+            offer.only(key, versions)
+        })
     }
 
     /// The same with fewer versions of one API: none of them when `versions` has nothing in common with what is offered.
@@ -89,6 +100,17 @@ mod tests {
         assert_eq!(versions(&offer, ApiKey::PRODUCE), Some((0, 13)));
         assert!(!offer.serves(ApiKey::PRODUCE, 2) && offer.serves(ApiKey::PRODUCE, 3));
         assert_eq!(versions(&offer, ApiKey::FETCH), Some((4, 18)));
+    }
+
+    #[test]
+    fn older_releases_offer_less() {
+        let keys = [ApiKey::PRODUCE, ApiKey::HEARTBEAT, ApiKey::CONSUMER_GROUP_HEARTBEAT];
+        let of = |release| Offer::kafka(release, keys);
+        let oldest = of(Release::ALL[0]);
+        assert_eq!((versions(&oldest, ApiKey::PRODUCE), oldest.listing().len()), (Some((0, 9)), 2));
+        assert_eq!(versions(&oldest, ApiKey::HEARTBEAT), Some((0, 4)));
+        assert!(oldest.serves(ApiKey::PRODUCE, 9) && !oldest.serves(ApiKey::PRODUCE, 10));
+        assert_eq!(of(Release::NEWEST).listing(), Offer::kafka_4_3(keys).listing());
     }
 
     #[test]

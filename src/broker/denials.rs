@@ -1,0 +1,283 @@
+//! Denials: what clients are kept from, as ACLs that deny would, and which error code says so where.
+//!
+//! Kafka's `KafkaApis` asks its authorizer about the resources of each request; [`Denials::refusal`] does it in one place, for all
+//! APIs: what a request would do, and to what. What is denied goes through the handlers as a fault's error code does,
+//! so that it stands where the API has a place for it.
+//!
+//! Different from Kafka: a request about several groups is refused as a whole when one of them is denied; ListGroups shows all;
+//! whoever may create topics in the cluster may still be kept from creating one; the bits of authorized operations do not tell.
+
+use super::faults::{Concerned, Refusal, Scope, concerned};
+use super::state::State;
+use crate::messages::{AnyRequest, BrokerId, ConfigResourceType, CoordinatorType, ErrorCode};
+use crate::wire::Text;
+
+/// Who is not logged in.
+const ANONYMOUS: &str = "ANONYMOUS";
+
+/// What a client would do, in the words of Kafka's ACLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Fetch; of a group: join, commit and whatever its members do.
+    Read,
+    /// Produce; of a transactional id: use it.
+    Write,
+    /// Create topics.
+    Create,
+    /// Delete topics, records, groups and their offsets.
+    Delete,
+    /// Add partitions.
+    Alter,
+    /// Look up topics and offsets; of a group: find, describe, and read its offsets.
+    Describe,
+    /// Read settings.
+    DescribeConfigs,
+    /// Change settings.
+    AlterConfigs,
+    /// Get a producer id without a transactional one; of the cluster.
+    IdempotentWrite,
+}
+
+/// What clients are kept from: an operation, on what, by whom. As made by [`Denial::new`] it is for everybody and everything.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> ottla::Result<()> {
+/// use ottla::broker::{Broker, Denial, Operation};
+///
+/// let broker = Broker::builder().user("alice", "secret").start().await?;
+/// let denied = broker.deny(Denial::new(Operation::Write).topic("orders").user("alice"));
+/// // ... TOPIC_AUTHORIZATION_FAILED ...
+/// broker.allow(denied);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Denial {
+    operation: Operation,
+    resource: Option<Resource>,
+    user: Option<String>,
+}
+
+/// Names a denial that was added; never used twice in a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DenialId(u64);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Resource {
+    Topic(String),
+    Group(String),
+    TransactionalId(String),
+    Cluster,
+}
+
+impl Denial {
+    /// Keeps everybody from doing this to anything.
+    pub fn new(operation: Operation) -> Denial {
+        Denial { operation, resource: None, user: None }
+    }
+
+    /// Only to this topic.
+    pub fn topic(self, name: impl Into<String>) -> Denial {
+        Denial { resource: Some(Resource::Topic(name.into())), ..self }
+    }
+
+    /// Only to this group.
+    pub fn group(self, id: impl Into<String>) -> Denial {
+        Denial { resource: Some(Resource::Group(id.into())), ..self }
+    }
+
+    /// Only to this transactional id.
+    pub fn transactional_id(self, id: impl Into<String>) -> Denial {
+        Denial { resource: Some(Resource::TransactionalId(id.into())), ..self }
+    }
+
+    /// Only to the cluster itself: producer ids, and the settings of brokers.
+    pub fn cluster(self) -> Denial {
+        Denial { resource: Some(Resource::Cluster), ..self }
+    }
+
+    /// Only for this user; who is not logged in is `ANONYMOUS`.
+    pub fn user(self, name: impl Into<String>) -> Denial {
+        Denial { user: Some(name.into()), ..self }
+    }
+
+    fn is_for(&self, user: &str, asked: &Asked) -> bool {
+        self.operation == asked.0
+            && self.user.as_deref().is_none_or(|own| own == user)
+            && self.resource.as_ref().is_none_or(|own| *own == asked.1)
+    }
+}
+
+/// The denials of a cluster.
+#[derive(Debug, Default)]
+pub(super) struct Denials {
+    denials: Vec<(DenialId, Denial)>,
+    next_id: u64,
+}
+
+/// What a request would do, and to what.
+type Asked = (Operation, Resource);
+
+impl Denials {
+    pub(super) fn add(&mut self, denial: Denial) -> DenialId {
+        let id = DenialId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.denials.push((id, denial));
+        id
+    }
+
+    /// Takes a denial out; whether it was there.
+    pub(super) fn remove(&mut self, id: DenialId) -> bool {
+        let before = self.denials.len();
+        self.denials.retain(|(own, _)| *own != id);
+        self.denials.len() < before
+    }
+
+    /// How a request is to be refused, if something of it is denied: as a whole for anything but topics.
+    pub(super) fn refusal(
+        &self,
+        state: &State,
+        broker: BrokerId,
+        user: Option<&str>,
+        request: &AnyRequest,
+    ) -> Option<Refusal> {
+        if self.denials.is_empty() {
+            return None;
+        }
+        let user = user.unwrap_or(ANONYMOUS);
+        let is_denied = |asked: &Asked| self.denials.iter().any(|(_, denial)| denial.is_for(user, asked));
+        let mut topics = Vec::new();
+        for asked in asked(state, broker, request).into_iter().filter(is_denied) {
+            match asked.1 {
+                Resource::Topic(name) => topics.push(name),
+                whole => return Some(refusal(code_of(&whole), Vec::new())),
+            }
+        }
+        // A subscription is refused as a whole.
+        let all_at_once = matches!(request, AnyRequest::ConsumerGroupHeartbeat(_));
+        let any = !topics.is_empty();
+        let scope = if all_at_once { Vec::new() } else { topics };
+        any.then(|| refusal(ErrorCode::TOPIC_AUTHORIZATION_FAILED, scope))
+    }
+}
+
+fn refusal(code: ErrorCode, topics: Vec<String>) -> Refusal {
+    Refusal { code, is_done: false, scope: Scope { topics, partition: None } }
+}
+
+fn code_of(resource: &Resource) -> ErrorCode {
+    match resource {
+        Resource::Topic(_) => ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+        Resource::Group(_) => ErrorCode::GROUP_AUTHORIZATION_FAILED,
+        Resource::TransactionalId(_) => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        Resource::Cluster => ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+    }
+}
+
+/// What a request would do, and to what, as `KafkaApis` asks its authorizer.
+fn asked(state: &State, broker: BrokerId, request: &AnyRequest) -> Vec<Asked> {
+    use Operation::*;
+    let topics = |operation| to_topics(operation, concerned(state, broker, request));
+    let transaction = |id: &str| vec![(Write, Resource::TransactionalId(id.to_owned()))];
+    match request {
+        AnyRequest::Produce(request) => {
+            let id = request.transactional_id.as_deref().map(transaction);
+            [id.unwrap_or_default(), topics(Write)].concat()
+        }
+        AnyRequest::Fetch(_) => topics(Read),
+        AnyRequest::ListOffsets(_)
+        | AnyRequest::OffsetForLeaderEpoch(_)
+        | AnyRequest::Metadata(_)
+        | AnyRequest::DescribeTopicPartitions(_) => topics(Describe),
+        AnyRequest::CreateTopics(_) => topics(Create),
+        AnyRequest::CreatePartitions(_) => topics(Alter),
+        AnyRequest::DeleteTopics(_) | AnyRequest::DeleteRecords(_) => topics(Delete),
+        AnyRequest::DescribeConfigs(request) => {
+            let its = request.resources.iter();
+            let its = its.map(|resource| (resource.resource_type, resource.resource_name.as_str()));
+            settings(DescribeConfigs, its)
+        }
+        AnyRequest::IncrementalAlterConfigs(request) => {
+            let its = request.resources.iter();
+            let its = its.map(|resource| (resource.resource_type, resource.resource_name.as_str()));
+            settings(AlterConfigs, its)
+        }
+        AnyRequest::InitProducerId(request) => match request.transactional_id.as_deref() {
+            Some(id) => transaction(id),
+            None => vec![(IdempotentWrite, Resource::Cluster)],
+        },
+        AnyRequest::FindCoordinator(request) => {
+            let keys = [std::slice::from_ref(&request.key), &request.coordinator_keys].concat();
+            let of = |key: &Text| match request.key_type {
+                CoordinatorType::TRANSACTION => Resource::TransactionalId(key.to_string()),
+                _ => Resource::Group(key.to_string()),
+            };
+            keys.iter().map(|key| (Describe, of(key))).collect()
+        }
+        AnyRequest::AddPartitionsToTxn(request) => {
+            [transaction(&request.v3_and_below_transactional_id), topics(Write)].concat()
+        }
+        AnyRequest::AddOffsetsToTxn(request) => {
+            [transaction(&request.transactional_id), of_group(Read, &request.group_id)].concat()
+        }
+        AnyRequest::EndTxn(request) => transaction(&request.transactional_id),
+        AnyRequest::TxnOffsetCommit(request) => {
+            [transaction(&request.transactional_id), of_group(Read, &request.group_id), topics(Read)].concat()
+        }
+        _ => asked_of_groups(request, topics),
+    }
+}
+
+/// The same for groups.
+fn asked_of_groups(request: &AnyRequest, topics: impl Fn(Operation) -> Vec<Asked>) -> Vec<Asked> {
+    use Operation::{Delete, Describe, Read};
+    let groups = |operation, ids: &[Text]| -> Vec<Asked> {
+        ids.iter().flat_map(|id| of_group(operation, id)).collect()
+    };
+    match request {
+        AnyRequest::JoinGroup(request) => of_group(Read, &request.group_id),
+        AnyRequest::SyncGroup(request) => of_group(Read, &request.group_id),
+        AnyRequest::Heartbeat(request) => of_group(Read, &request.group_id),
+        AnyRequest::LeaveGroup(request) => of_group(Read, &request.group_id),
+        AnyRequest::OffsetCommit(request) => [of_group(Read, &request.group_id), topics(Read)].concat(),
+        AnyRequest::OffsetDelete(request) => [of_group(Delete, &request.group_id), topics(Read)].concat(),
+        AnyRequest::OffsetFetch(request) => {
+            let ids = request.groups.iter().map(|group| &group.group_id).chain([&request.group_id]);
+            let groups: Vec<Asked> = ids.flat_map(|id| of_group(Describe, id)).collect();
+            [groups, topics(Describe)].concat()
+        }
+        AnyRequest::DescribeGroups(request) => groups(Describe, &request.groups),
+        AnyRequest::ConsumerGroupDescribe(request) => groups(Describe, &request.group_ids),
+        AnyRequest::DeleteGroups(request) => groups(Delete, &request.groups_names),
+        AnyRequest::ConsumerGroupHeartbeat(request) => {
+            let named = request.subscribed_topic_names.iter().flatten();
+            let named = named.map(|name| (Describe, Resource::Topic(name.to_string())));
+            of_group(Read, &request.group_id).into_iter().chain(named).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn of_group(operation: Operation, id: &str) -> Vec<Asked> {
+    vec![(operation, Resource::Group(id.to_owned()))]
+}
+
+fn to_topics(operation: Operation, concerned: Vec<Concerned>) -> Vec<Asked> {
+    let mut names: Vec<String> = concerned.into_iter().map(|(name, _)| name).collect();
+    names.dedup();
+    names.into_iter().map(|name| (operation, Resource::Topic(name))).collect()
+}
+
+/// Settings of topics are theirs, all others the cluster's.
+fn settings<'a>(
+    operation: Operation,
+    resources: impl Iterator<Item = (ConfigResourceType, &'a str)>,
+) -> Vec<Asked> {
+    let of = |(resource_type, name): (ConfigResourceType, &str)| match resource_type {
+        ConfigResourceType::TOPIC => (operation, Resource::Topic(name.to_owned())),
+        ConfigResourceType::GROUP => (operation, Resource::Group(name.to_owned())),
+        _ => (operation, Resource::Cluster),
+    };
+    resources.map(of).collect()
+}
