@@ -13,6 +13,20 @@
 //! # Ok(()) }
 //! ```
 //!
+//! In a test, three lines are a Kafka of its own and a client of it:
+//!
+//! ```no_run
+//! #[tokio::test]
+//! async fn orders_are_billed() -> ottla::Result<()> {
+//!     let broker = ottla::broker::Broker::builder().start().await?;
+//!     broker.create_topic("orders", 3)?;
+//!     let client = ottla::Client::builder().bootstrap(broker.bootstrap_servers()).connect().await?;
+//!     // ... `broker.records("orders", 0)` is what the service has written ...
+//!     # drop(client);
+//!     Ok(())
+//! }
+//! ```
+//!
 //! A [`Broker`] is a [`Cluster`] of one. A cluster of several has topics with replicas, and its brokers can be stopped and
 //! started, leaders moved, topics deleted and made again, all by call.
 //!

@@ -16,6 +16,10 @@ fn it_serves_until_it_is_interrupted() {
     assert_eq!(settings[1], "security.protocol=PLAINTEXT");
     let server = settings[0].strip_prefix("bootstrap.servers=").unwrap();
     assert!(broker.complaint().contains("in memory"));
+    let hints: Vec<String> = (0..3).map(|_| broker.complaint()).collect();
+    for (hint, says) in hints.iter().zip(["kcat -b ", "--bootstrap-server ", "ottla -b "]) {
+        assert!(hint.contains(says) && hint.contains(server), "{hint}");
+    }
 
     tool.run(&format!("-b {server} produce {topic}"), "one\ntwo\n").success();
     let mut read = tool.lines(&format!("-b {server} consume {topic} -e"), "");
@@ -72,6 +76,43 @@ fn over_tls_with_sasl_it_lets_in_who_has_what_it_prints_and_the_password() {
     broker.signal("TERM");
     assert_eq!(broker.end(), Some(143));
     assert!(!fs::exists(ca).unwrap(), "{ca} was left behind");
+}
+
+#[test]
+fn what_it_says_of_itself_is_how_others_reach_it() {
+    let tool = Tool::bare();
+    let mut broker = tool.start("broker --listen 127.0.0.1:0 --tls --sasl alice:wonder");
+    let hints: Vec<String> = (0..8).map(|_| broker.complaint()).collect();
+    assert!(hints.iter().all(|line| !line.contains("wonder")), "{hints:?}");
+    let own =
+        hints[2].trim().strip_prefix("ottla  ottla ").unwrap().replace("password=..", "password=wonder");
+    tool.lines(&own, "");
+    let kcat =
+        hints[1].trim().strip_prefix("kcat   kcat ").unwrap().replace("password=..", "password=wonder");
+    if std::process::Command::new("kcat").arg("-V").output().is_ok() {
+        let listed = std::process::Command::new("kcat").args(kcat.split(' ')).output().unwrap();
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    }
+    assert!(hints[3].contains("--command-config FILE"), "{hints:?}");
+    assert_eq!(hints[5].trim(), "security.protocol=SASL_SSL");
+    broker.signal("INT");
+    assert_eq!(broker.end(), Some(0));
+}
+
+#[test]
+fn it_passes_for_an_older_release_and_bounds_what_it_keeps() {
+    let (tool, topic) = (Tool::bare(), topic());
+    let mut broker = tool.start("broker --listen 127.0.0.1:0 --as-version 2.8 --max-stored 1 -q");
+    let server = settings(&broker, 1).remove(0);
+    let server = server.strip_prefix("bootstrap.servers=").unwrap();
+    let lines = format!("{}\n", "x".repeat(10_000)).repeat(300);
+    tool.run(&format!("-b {server} produce {topic} -p 0 -X batch.size=100000"), &lines).success();
+    let left = tool.lines(&format!("-b {server} consume {topic} -o beginning -e -c 1 -f %o"), "");
+    assert!(left[0].parse::<u32>().unwrap() > 100, "the oldest are gone: {left:?}");
+    broker.signal("INT");
+    assert_eq!(broker.end(), Some(0));
+    let unknown = tool.run("broker --listen 127.0.0.1:0 --as-version 1.0", "");
+    assert!(unknown.code != Some(0) && unknown.stderr.contains("2.8"), "{}", unknown.stderr);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `ottla broker`: the embedded broker in the foreground, for trying things without a cluster.
 //!
 //! What it prints is a file of settings: `ottla broker >broker.properties` serves clients that are given
-//! `-F broker.properties`. A password is not printed.
+//! `-F broker.properties`. It is there once the broker takes connections. How kcat, Java's tools and this one reach it is said
+//! on standard error. A password is not printed.
 
 use crate::failure::{Failure, Outcome};
 use crate::signals::Signals;
@@ -112,6 +113,7 @@ pub(crate) async fn run(connection: &connection::Options, options: Options) -> O
     output::print(&settings(&broker, ca_file.as_ref().map(|file| file.path.as_path()), user))?;
     if !connection.is_quiet() {
         eprintln!("All that it holds is in memory and gone with it. Ctrl-C ends it.");
+        eprintln!("{}", hints(&broker, ca_file.as_ref().map(|file| file.path.as_path()), user));
     }
     let number = signals.received().await;
     broker.shutdown().await;
@@ -131,6 +133,45 @@ fn settings(broker: &Broker, ca_file: Option<&Path>, user: Option<&str>) -> Stri
         lines.push(format!("sasl.username={}", escaped(user)));
     }
     lines.join("\n")
+}
+
+/// How clients of all kinds reach it.
+fn hints(broker: &Broker, ca_file: Option<&Path>, user: Option<&str>) -> String {
+    let (servers, protocol) = (broker.bootstrap_servers(), broker.security_protocol());
+    if protocol == "PLAINTEXT" {
+        return [
+            format!("  kcat   kcat -b {servers} -L"),
+            format!("  Java   kafka-topics.sh --bootstrap-server {servers} --list"),
+            format!("  ottla  ottla -b {servers} topics"),
+        ]
+        .join("\n");
+    }
+    let ca = ca_file.map(|path| path.display().to_string());
+    let mut shared = format!("-X security.protocol={protocol}");
+    let mut java = vec![format!("security.protocol={protocol}")];
+    if let Some(ca) = &ca {
+        shared += &format!(" -X ssl.ca.location={ca}");
+        java.push("ssl.truststore.type=PEM".to_owned());
+        java.push(format!("ssl.truststore.location={}", escaped(ca)));
+    }
+    if let Some(user) = user {
+        // The kcat of today's distributions does SCRAM wrong (librdkafka before 2.6.1).
+        shared += &format!(" -X sasl.mechanism=PLAIN -X sasl.username={user} -X sasl.password=..");
+        java.push("sasl.mechanism=PLAIN".to_owned());
+        java.push(format!(
+            "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+             username=\"{user}\" password=\"..\";"
+        ));
+    }
+    let java: Vec<String> = java.into_iter().map(|line| format!("           {line}")).collect();
+    [
+        format!("  kcat   kcat -b {servers} {shared} -L"),
+        format!("  ottla  ottla -b {servers} {shared} topics"),
+        format!("  Java   kafka-topics.sh --bootstrap-server {servers} --command-config FILE --list"),
+        "         with a FILE of".to_owned(),
+        java.join("\n"),
+    ]
+    .join("\n")
 }
 
 /// A value as a `.properties` file has it: blanks at either end would not be part of it, nor `\` stand for itself.
