@@ -250,7 +250,11 @@ impl Producers {
 
     /// Remembers the end of a transaction; answers with its first offset if it was open.
     pub(in crate::broker) fn end(&mut self, marker: &Marker, now_ms: i64) -> Option<i64> {
-        self.asked.remove(&marker.producer_id);
+        // One of the second generation may have begun its next transaction with the epoch that the marker has.
+        let goes_on = |asked: &Asked| asked.has_own_epochs && asked.epoch == marker.epoch;
+        if !self.asked.get(&marker.producer_id).is_some_and(goes_on) {
+            self.asked.remove(&marker.producer_id);
+        }
         let producer = self.entry(marker.producer_id, marker.epoch, now_ms);
         producer.enter(marker.epoch);
         producer.coordinator_epoch = Some(marker.coordinator_epoch);
@@ -478,9 +482,14 @@ mod tests {
         assert_eq!(refused(&producers, transactional(0, 1)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
         append(&mut producers, transactional(1, 0), 1);
         append(&mut producers, transactional(1, 1), 2);
-        producers.ask(transactional(0, 0), true);
+        producers.ask(transactional(1, 1), true);
+        producers.end(&marker(1, false), 0);
+        assert_eq!(refused(&producers, transactional(1, 2)), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
         producers.end(&marker(2, true), 0);
         append(&mut producers, transactional(2, 0), 4);
+        producers.ask(transactional(2, 0), false);
+        producers.end(&marker(2, true), 0);
+        append(&mut producers, transactional(2, 1), 4);
     }
 
     #[test]
