@@ -45,11 +45,6 @@ impl Target {
         Target { address: broker.bootstrap_servers(), _embedded: Some((runtime, broker)) }
     }
 
-    /// Whether it is a real Kafka.
-    pub fn is_real(&self) -> bool {
-        self._embedded.is_none()
-    }
-
     fn real(address: &str) -> Target {
         Target { address: address.to_owned(), _embedded: None }
     }
