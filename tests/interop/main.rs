@@ -23,6 +23,7 @@ mod skip {
     pub(crate) use crate::real::skip;
 }
 
+mod franz;
 mod groups;
 mod transactions;
 
