@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 /// How long one broker is asked alone before another one is asked beside it.
 const STAGGER: Duration = Duration::from_secs(1);
-/// How often it is looked up whether another broker coordinates a group, while an answer is overdue.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How often within the time after which an answer is overdue it is looked up whether another broker coordinates the group.
+const LOOKS: u32 = 4;
 /// Groups whose coordinators are remembered: a program that has to do with more of them asks more often.
 const MAX_GROUPS: usize = 10_000;
 
@@ -130,7 +130,7 @@ impl Cluster {
             if let Some(answer) = task::until(due, &mut answer).await {
                 return answer;
             }
-            pause = patience.min(LOOK_AGAIN);
+            pause = patience / LOOKS;
             let again = task::after(task::now(), patience);
             tokio::select! {
                 biased;

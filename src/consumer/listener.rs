@@ -112,6 +112,7 @@ pub(super) async fn tell(
 ) {
     let Some(Listener(listener)) = shared.listener.clone() else { return };
     let event = Rebalance { kind, partitions: partitions.to_vec(), shared: Arc::clone(shared) };
+    let began = task::now();
     let told = task::spawn(async move { listener(event).await });
     let stop = told.abort_handle();
     match task::until(by, told).await {
@@ -122,9 +123,11 @@ pub(super) async fn tell(
         Some(Err(_)) => tracing::debug!(?kind, "the rebalance listener was ended with its runtime"),
         None => {
             stop.abort();
+            let had_ms = by.saturating_duration_since(began).as_millis();
             tracing::error!(
                 ?kind,
-                "the rebalance listener has taken longer than max.poll.interval.ms, and was ended"
+                had_ms,
+                "the rebalance listener took longer than what was left of max.poll.interval.ms, and was ended"
             );
         }
     }

@@ -13,7 +13,7 @@ use crate::messages::LeaderEpoch;
 use crate::task;
 use crate::wire::Text;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// What the listener has at least, when giving partitions back has taken all the time there was.
@@ -48,7 +48,13 @@ pub(super) async fn revoke(shared: &Arc<Shared>, partitions: Vec<TopicPartition>
     });
     if let Some(committed) = committed {
         shared.ask_group.notify_one();
-        if let Ok(Err(error)) = committed.await {
+        let outcome = tokio::select! {
+            biased;
+            outcome = committed => outcome,
+            // Who was cast out meanwhile commits nothing any more, and has to join again.
+            _ = shared.reached(never(), is_over) => Ok(Ok(())),
+        };
+        if let Ok(Err(error)) = outcome {
             tracing::warn!(%error, "what was done before a rebalance was not committed");
             shared.with(|state| state.ties.as_mut().map(|ties| ties.part_with(error)));
         }
@@ -93,12 +99,11 @@ pub(super) async fn assign(shared: &Arc<Shared>, partitions: Vec<TopicPartition>
 
 /// Looks up where to begin, for as long as that takes; false when they are taken away again before it is known.
 async fn begin(shared: &Arc<Shared>, partitions: &[TopicPartition]) -> bool {
-    let never = task::after(task::now(), Duration::from_secs(86_400));
     let committed = loop {
         let deadline = task::after(task::now(), shared.timeout);
         let asked = tokio::select! {
             biased;
-            gone = shared.reached(never, is_over) => {
+            gone = shared.reached(never(), is_over) => {
                 if gone { return false } else { continue }
             }
             asked = commit::committed(shared, partitions, deadline) => asked,
@@ -116,7 +121,7 @@ async fn begin(shared: &Arc<Shared>, partitions: &[TopicPartition]) -> bool {
         }
     };
     // After a standstill they may be others' since long.
-    shared.reached(never, |state| is_over(state) || !state.holds(task::now())).await;
+    shared.reached(never(), |state| is_over(state) || !state.holds(task::now())).await;
     if shared.with(is_over) {
         return false;
     }
@@ -170,6 +175,11 @@ fn withhold(shared: &Shared, partitions: &[TopicPartition], withheld: bool) {
             state.wake_all();
         }
     });
+}
+
+/// So late that something else ends the wait.
+fn never() -> Instant {
+    task::after(task::now(), Duration::from_secs(86_400))
 }
 
 /// Whether it is of no use to wait any longer: the consumer has to be gone by now, or the partitions belong to others.

@@ -330,12 +330,11 @@ impl<'a> Membership<'a> {
     /// Says where the member stands.
     fn publish(&mut self, now: Instant) {
         let (identity, lease) = (self.member.identity(), self.member.lease());
-        self.shared.set_lease(lease);
         let is_subscribed = self.is_subscribed;
         let has_failed = self.member.has_failed();
         let is_busy = self.chore || !self.member.owned().is_empty();
-        self.shared.with(|state| {
-            let Some(ties) = &mut state.ties else { return };
+        let standing = self.shared.with(|state| {
+            let ties = state.ties.as_mut()?;
             ties.standing = match lease {
                 Some(_) => Standing::Member,
                 // Nobody commits as somebody else while there is something to drop.
@@ -349,10 +348,15 @@ impl<'a> Membership<'a> {
                 ties.identity = identity;
             }
             ties.lease = lease;
+            let standing = ties.standing;
             if ties.release(now) {
                 state.wake_all();
             }
+            Some(standing)
         });
+        // Streams of who was cast out ask before they go on.
+        let is_outside = standing == Some(Standing::Outside);
+        self.shared.set_lease(lease.or(is_outside.then_some(now)));
     }
 
     /// Commits what is due. When there is more.

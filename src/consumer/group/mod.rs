@@ -4,7 +4,8 @@
 //! Invariants:
 //! * What is committed by itself was handed out and come back from; nothing else ever is.
 //! * A partition is handed out only between the end of `Assign` and the begin of `Revoke` or `Lose`.
-//! * After a standstill longer than the session nothing is handed out before the coordinator was heard of.
+//! * After a standstill longer than the session, or `max.poll.interval.ms`, nothing is handed out before the coordinator was heard of,
+//!   for five seconds at most.
 
 mod chores;
 mod commit;

@@ -221,7 +221,9 @@ impl Ties {
 
     /// When to look again whether records are to be held back.
     pub(super) fn look_at(&self) -> Option<Instant> {
-        let Hold { until, looked } = self.hold?;
+        let Some(Hold { until, looked }) = self.hold else {
+            return self.lease.map(|lease| task::after(lease, Duration::from_millis(1)));
+        };
         let glance = task::after(looked, GLANCE);
         Some(if looked < until { glance.min(until) } else { glance })
     }
@@ -233,7 +235,7 @@ impl Ties {
             _ if self.lease.is_none_or(|lease| now <= lease) => None,
             Some(hold) if hold.stood_still(now) => Some(Hold::begin(now)),
             Some(hold) => Some(Hold { looked: now, ..hold }),
-            None => None,
+            None => Some(Hold::begin(now)),
         };
         was_held && !self.is_holding()
     }

@@ -129,7 +129,8 @@ struct BeatFlight {
 const HURRIES: u32 = 5;
 
 impl Classic {
-    pub(super) fn new(terms: Terms, strategies: Vec<Strategy>) -> Classic {
+    pub(super) fn new(mut terms: Terms, strategies: Vec<Strategy>) -> Classic {
+        terms.heartbeat_interval = terms.seldom_enough(terms.heartbeat_interval);
         Classic {
             terms,
             strategies,
@@ -454,8 +455,8 @@ impl Classic {
             }
             // JoinGroup will say the same.
             (_, Phase::Joining { .. }) => Effects::default(),
-            // A JoinGroup whose answer was lost has been heard; the next one puts it right.
-            (Some(ErrorCode::ILLEGAL_GENERATION), Phase::Outside) => {
+            // A JoinGroup whose answer was lost has been heard; the next one puts it right, if nothing has to be done before.
+            (Some(ErrorCode::ILLEGAL_GENERATION), Phase::Outside) if self.chore.is_none() => {
                 self.beat.due = Some(after(sent, self.terms.heartbeat_interval));
                 Effects::default()
             }

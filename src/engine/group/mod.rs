@@ -63,6 +63,11 @@ impl Terms {
     fn surely_kept(&self) -> Duration {
         self.session_timeout.min(self.rebalance_timeout)
     }
+
+    /// The pause between heartbeats, if that lets the member be heard of often enough within a short `max.poll.interval.ms`.
+    fn seldom_enough(&self, interval: Duration) -> Duration {
+        interval.min(self.rebalance_timeout / 3)
+    }
 }
 
 /// What a member wants to read.

@@ -95,7 +95,7 @@ enum Chore {
 impl Modern {
     pub(super) fn new(terms: Terms, id: Text, assignor: Option<Text>) -> Modern {
         Modern {
-            interval: terms.heartbeat_interval,
+            interval: terms.seldom_enough(terms.heartbeat_interval),
             terms,
             id,
             assignor,
@@ -245,7 +245,7 @@ impl Modern {
         self.said.answered();
         self.is_in_doubt = false;
         if let Some(interval) = u64::try_from(answer.heartbeat_interval_ms).ok().filter(|ms| *ms > 0) {
-            self.interval = Duration::from_millis(interval);
+            self.interval = self.terms.seldom_enough(Duration::from_millis(interval));
         }
         self.due = Some(after(flight.sent, self.interval));
         if let Some(assignment) = answer.assignment {
@@ -332,6 +332,11 @@ impl Modern {
     ) -> Effects {
         // Whoever is only behind hears so with the next heartbeat.
         if *committer != self.identity() || code != ErrorCode::UNKNOWN_MEMBER_ID {
+            return Effects::default();
+        }
+        // Whether another one has its instance id by now only a heartbeat is told.
+        if self.terms.instance.is_some() {
+            self.due = self.due.map(|due| due.min(now));
             return Effects::default();
         }
         self.unwell(&Error::broker_code(code, "commit offsets"), now, rng)

@@ -283,6 +283,30 @@ fn who_may_not_commit_since_nobody_knows_it_is_a_member_no_more() {
 }
 
 #[test]
+fn who_has_something_to_give_back_before_it_joins_again_does_not_wait_for_the_next_join() {
+    let mut bench = member_with(&COOPERATIVE, "orders-0");
+    bench.beat(ErrorCode::REBALANCE_IN_PROGRESS);
+    bench.join();
+    bench.subscribe(&["sensors"]);
+    bench.answer(Answer::Join(Err(lost())));
+    assert_eq!(bench.next(), Step::Revoke(partitions("orders-0")));
+    bench.beat(ErrorCode::ILLEGAL_GENERATION);
+    assert_eq!(bench.member.lease(), None, "the commit of what is given back would be refused for ever");
+    bench.done();
+    bench.join();
+}
+
+#[test]
+fn heartbeats_are_as_often_as_a_short_max_poll_interval_needs() {
+    let brief = Terms { rebalance_timeout: Duration::from_secs(3), ..terms() };
+    let mut bench = settled(seldom(brief, &COOPERATIVE), "orders-0");
+    for _ in 0..8 {
+        bench.beat(ErrorCode::NONE);
+    }
+    assert_eq!(bench.wait(), Duration::from_secs(1));
+}
+
+#[test]
 fn who_may_not_commit_in_its_generation_asks_at_once() {
     let mut bench = settled(seldom(terms(), &COOPERATIVE), "orders-0");
     let me = bench.member.identity();

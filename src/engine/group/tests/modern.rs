@@ -572,6 +572,21 @@ fn an_instance_that_was_killed_joins_once_the_session_of_before_is_over() {
 }
 
 #[test]
+fn a_static_member_that_may_not_commit_asks_whether_another_one_has_its_instance_id() {
+    let mut bench = of_static();
+    bench.speak();
+    bench.accept(1, Some("orders-0"));
+    bench.assigned("orders-0");
+    bench.speak();
+    bench.accept(1, None);
+    let me = bench.member.identity();
+    bench.rests_for_now();
+    bench.refuse_commit(ErrorCode::UNKNOWN_MEMBER_ID, &me);
+    bench.speak();
+    assert!(bench.refuse(ErrorCode::FENCED_INSTANCE_ID).tell.is_some(), "the older one ends");
+}
+
+#[test]
 fn who_may_not_commit_since_nobody_knows_it_joins_anew() {
     let mut bench = member_with("orders-0");
     let me = bench.member.identity();
