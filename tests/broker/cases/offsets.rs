@@ -222,7 +222,8 @@ pub fn offsets_go_with_their_topic(target: &Target) {
     codes(&mut peer, 9, commit(&group, &topic, &[(0, 4)]));
     let by_id = DeleteTopicState { name: None, topic_id: topic.id };
     peer.ask(6, DeleteTopicsRequest { topics: vec![by_id], timeout_ms: 10_000, ..Default::default() });
-    for _ in 0..100 {
+    // A real coordinator hears of it from the controller, which may be busy.
+    for _ in 0..600 {
         if fetched(&mut peer, 9, asking(&group, None)).is_empty() {
             return;
         }
