@@ -1,10 +1,9 @@
 //! OffsetCommit: what a group has read, partition by partition.
 
+use super::committing::{Committer, Wanted, known_partitions};
 use crate::broker::core::Context;
 use crate::broker::groups::Members;
-use crate::broker::groups::offsets::{Committed, MAX_METADATA_BYTES};
 use crate::broker::state::State;
-use crate::broker::watch::SeenCommit;
 use crate::messages::{
     ErrorCode, OffsetCommitPartition, OffsetCommitPartitionResponse, OffsetCommitRequest,
     OffsetCommitResponse, OffsetCommitTopic, OffsetCommitTopicResponse,
@@ -52,7 +51,7 @@ fn may_commit(
     let OffsetCommitRequest { group_id, member_id, group_instance_id, .. } = request;
     let generation = request.generation_id_or_member_epoch.0;
     state.enter_group(group_id, context)?;
-    let partitions = known_partitions(state, context, request);
+    let partitions = partitions_of(state, context, request);
     let State { groups, rng, .. } = state;
     if groups.get(group_id).is_none() {
         if generation >= 0 {
@@ -79,13 +78,11 @@ fn may_commit(
 }
 
 /// The partitions of the request that there are.
-fn known_partitions(state: &State, context: Context<'_>, request: &OffsetCommitRequest) -> Vec<(Uuid, i32)> {
+fn partitions_of(state: &State, context: Context<'_>, request: &OffsetCommitRequest) -> Vec<(Uuid, i32)> {
     let of_topic = |topic: &OffsetCommitTopic| {
         let name = state.resolve(context.version >= 10, &topic.topic_id, &topic.name).ok()?;
-        let known = state.topics.get(name.as_bytes())?;
         let indexes = topic.partitions.iter().map(|wanted| wanted.partition_index);
-        let there = indexes.filter(|index| known.partition(*index).is_some());
-        Some(there.map(|index| (known.id, index)).collect::<Vec<_>>())
+        Some(known_partitions(state, &name, indexes))
     };
     request.topics.iter().filter_map(of_topic).flatten().collect()
 }
@@ -97,22 +94,13 @@ fn commit(
     topic: &Text,
     wanted: &OffsetCommitPartition,
 ) -> Result<(), ErrorCode> {
-    let metadata = wanted.committed_metadata.as_ref().map(Text::detach).unwrap_or_default();
-    if metadata.len() > MAX_METADATA_BYTES {
-        return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
-    }
-    let offset = wanted.committed_offset;
-    let committed = Committed { offset, leader_epoch: wanted.committed_leader_epoch, metadata };
+    let OffsetCommitPartition { partition_index: partition, committed_offset: offset, .. } = *wanted;
+    let (leader_epoch, metadata) = (wanted.committed_leader_epoch, wanted.committed_metadata.as_ref());
+    let wanted = Wanted { partition, offset, leader_epoch, metadata };
+    let committer = Committer { group: &request.group_id, member: &request.member_id };
+    let (committed, seen) = committer.commit(context, topic, &wanted)?;
     let group = state.groups.get_mut(&request.group_id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
-    group.offsets.commit(topic, wanted.partition_index, committed);
-    state.commits.push(SeenCommit {
-        at: context.now.at,
-        connection: context.connection.0,
-        group: request.group_id.as_str().to_owned(),
-        member_id: request.member_id.as_str().to_owned(),
-        topic: topic.as_str().to_owned(),
-        partition: wanted.partition_index,
-        offset,
-    });
+    group.offsets.commit(topic, partition, committed);
+    state.commits.push(seen);
     Ok(())
 }

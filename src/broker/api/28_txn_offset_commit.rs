@@ -1,11 +1,10 @@
 //! TxnOffsetCommit: what a group has read, to be committed with a transaction (KIP-98, KIP-447).
 
+use super::committing::{Committer, Wanted, known_partitions};
 use crate::broker::core::Context;
 use crate::broker::groups::Members;
-use crate::broker::groups::offsets::{Committed, MAX_METADATA_BYTES};
 use crate::broker::state::State;
 use crate::broker::transactions::{Part, Vouching};
-use crate::broker::watch::SeenCommit;
 use crate::messages::{
     ErrorCode, TxnOffsetCommitPartition, TxnOffsetCommitPartitionResponse, TxnOffsetCommitRequest,
     TxnOffsetCommitResponse, TxnOffsetCommitTopic, TxnOffsetCommitTopicResponse,
@@ -53,7 +52,7 @@ fn may_commit(
     let vouching = Vouching::of_offset_commit(context.version);
     state.vouch(transactional_id, producer, Part::Group(group_id.clone()), vouching, context.now)?;
     let generation = request.generation_id.0;
-    let partitions = known_partitions(state, request);
+    let partitions = partitions_of(state, request);
     if state.groups.get(group_id).is_none() && generation >= 0 {
         return Err(ErrorCode::ILLEGAL_GENERATION);
     }
@@ -74,14 +73,12 @@ fn may_commit(
 }
 
 /// The partitions of the request that there are.
-fn known_partitions(state: &State, request: &TxnOffsetCommitRequest) -> Vec<(Uuid, i32)> {
+fn partitions_of(state: &State, request: &TxnOffsetCommitRequest) -> Vec<(Uuid, i32)> {
     let of_topic = |topic: &TxnOffsetCommitTopic| {
-        let known = state.topics.get(topic.name.as_bytes())?;
         let indexes = topic.partitions.iter().map(|wanted| wanted.partition_index);
-        let there = indexes.filter(|index| known.partition(*index).is_some());
-        Some(there.map(|index| (known.id, index)).collect::<Vec<_>>())
+        known_partitions(state, &topic.name, indexes)
     };
-    request.topics.iter().filter_map(of_topic).flatten().collect()
+    request.topics.iter().flat_map(of_topic).collect()
 }
 
 fn commit(
@@ -91,21 +88,11 @@ fn commit(
     topic: &Text,
     wanted: &TxnOffsetCommitPartition,
 ) -> Result<(), ErrorCode> {
-    let metadata = wanted.committed_metadata.as_ref().map(Text::detach).unwrap_or_default();
-    if metadata.len() > MAX_METADATA_BYTES {
-        return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
-    }
-    let (partition, offset) = (wanted.partition_index, wanted.committed_offset);
-    let committed = Committed { offset, leader_epoch: wanted.committed_leader_epoch, metadata };
-    let seen = SeenCommit {
-        at: context.now.at,
-        connection: context.connection.0,
-        group: request.group_id.as_str().to_owned(),
-        member_id: request.member_id.as_str().to_owned(),
-        topic: topic.as_str().to_owned(),
-        partition,
-        offset,
-    };
+    let TxnOffsetCommitPartition { partition_index: partition, committed_offset: offset, .. } = *wanted;
+    let (leader_epoch, metadata) = (wanted.committed_leader_epoch, wanted.committed_metadata.as_ref());
+    let wanted = Wanted { partition, offset, leader_epoch, metadata };
+    let committer = Committer { group: &request.group_id, member: &request.member_id };
+    let (committed, seen) = committer.commit(context, topic, &wanted)?;
     let group = state.groups.get_mut(&request.group_id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
     group.offsets.commit_pending(request.producer_id, topic, partition, committed, seen);
     Ok(())

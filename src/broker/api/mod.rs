@@ -8,6 +8,7 @@ mod add_partitions_to_txn;
 #[path = "18_api_versions.rs"]
 mod api_versions;
 mod assignment;
+mod committing;
 #[path = "69_consumer_group_describe.rs"]
 mod consumer_group_describe;
 #[path = "68_consumer_group_heartbeat.rs"]
