@@ -8,7 +8,7 @@ use ottla::consumer::RebalanceKind;
 use ottla::messages::ApiKey;
 use ottla::messages::ErrorCode;
 use ottla::net::mem::{Faults, Way};
-use ottla::{Client, ErrorKind, Record};
+use ottla::{ErrorKind, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -253,18 +253,8 @@ fn whoever_is_cut_off_loses_its_partitions_to_others_and_comes_back() {
             let world = World::new(1, 2).await;
             let told = Told::default();
             let heard = told.clone();
-            let client = Client::builder()
-                .bootstrap(world.brokers.bootstrap_servers())
-                .dial(Arc::new(world.net.dialer()))
-                .set("client.id", "cut-off")
-                .build()
-                .unwrap();
-            let mut cut = client
-                .consumer()
-                .group(GROUP)
-                .set("group.protocol", protocol)
-                .auto_offset_reset("earliest")
-                .subscribe([TOPIC])
+            let mut cut = world
+                .cooperative_member("cut-off", protocol)
                 .on_rebalance(move |rebalance| {
                     heard.add(&rebalance);
                     async {}
@@ -272,7 +262,7 @@ fn whoever_is_cut_off_loses_its_partitions_to_others_and_comes_back() {
                 .build()
                 .await
                 .unwrap();
-            let mut other = world.member(protocol).build().await.unwrap();
+            let mut other = world.cooperative_member("other", protocol).build().await.unwrap();
             settle(&mut [&mut cut, &mut other], |assigned| shared(assigned, &[1, 1])).await;
             let is_cut = Arc::new(AtomicBool::new(true));
             let cuts = Arc::clone(&is_cut);
@@ -284,6 +274,106 @@ fn whoever_is_cut_off_loses_its_partitions_to_others_and_comes_back() {
             is_cut.store(false, Ordering::Relaxed);
             settle(&mut [&mut cut, &mut other], |assigned| shared(assigned, &[1, 1])).await;
             assert!(!told.of(RebalanceKind::Lost).is_empty(), "{protocol}: {:?}", told.all());
+        });
+    }
+}
+
+/// Has the coordinator tell a member once that nobody knows it, after `begin`; its commits are to be repeated until then.
+fn cast_out(world: &World, id: &'static str, begin: Arc<AtomicBool>) -> Arc<AtomicBool> {
+    let is_told = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_told);
+    world.brokers.on_request(move |asked| {
+        let is_over = told.load(Ordering::Relaxed) || asked.client_id.as_deref() != Some(id);
+        match asked.api {
+            _ if is_over => Fate::Pass,
+            "OffsetCommit" => {
+                begin.store(true, Ordering::Relaxed);
+                Fate::Fail(ErrorCode::REBALANCE_IN_PROGRESS)
+            }
+            "Heartbeat" | "ConsumerGroupHeartbeat" if begin.load(Ordering::Relaxed) => {
+                told.store(true, Ordering::Relaxed);
+                Fate::Fail(ErrorCode::UNKNOWN_MEMBER_ID)
+            }
+            _ => Fate::Pass,
+        }
+    });
+    is_told
+}
+
+/// What it did is committed by nobody any more: it would wait until that had taken too long.
+#[test]
+fn who_is_cast_out_while_it_gives_back_does_not_wait_for_its_commit() {
+    for protocol in PROTOCOLS {
+        paused(38, async {
+            let world = World::new(1, 2).await;
+            world.write(0, 0..10).await;
+            world.write(1, 0..10).await;
+            let told = Told::default();
+            let heard = told.clone();
+            let one = world.cooperative_member("one", protocol).set("auto.commit.interval.ms", "600000");
+            let mut one = one
+                .on_rebalance(move |rebalance| {
+                    heard.add(&rebalance);
+                    async {}
+                })
+                .build()
+                .await
+                .unwrap();
+            read(&mut one, 20).await;
+            let is_told = cast_out(&world, "one", Arc::default());
+            let _two = world.cooperative_member("two", protocol).build().await.unwrap();
+            while !is_told.load(Ordering::Relaxed) {
+                assert_eq!(read_for(&mut one, SECOND / 10).await, []);
+            }
+            read_for(&mut one, 5 * SECOND).await;
+            assert_eq!(told.of(RebalanceKind::Revoked).len(), 1, "{protocol}: {:?}", told.all());
+        });
+    }
+}
+
+/// Other partitions are given back meanwhile, and the application takes its time with that.
+#[test]
+fn who_is_cast_out_while_it_gives_back_hands_out_nothing_of_what_it_keeps() {
+    for protocol in PROTOCOLS {
+        paused(39, async {
+            let world = World::new(1, 2).await;
+            for n in 0..2_000u32 {
+                let record = Record::to(TOPIC).partition(i32::try_from(n % 2).unwrap());
+                drop(world.producer.send(record.value(n.to_string())).await.unwrap());
+            }
+            world.producer.flush().await.unwrap();
+            let told = Told::default();
+            let (heard, begun) = (told.clone(), Arc::new(AtomicBool::new(false)));
+            let begin = Arc::clone(&begun);
+            let one = world.cooperative_member("one", protocol).on_rebalance(move |rebalance| {
+                heard.add(&rebalance);
+                let gives = rebalance.kind() == RebalanceKind::Revoked && !rebalance.partitions().is_empty();
+                begin.fetch_or(gives, Ordering::Relaxed);
+                tokio::time::sleep(if gives { 60 * SECOND } else { Duration::ZERO })
+            });
+            let mut one = one.set("enable.auto.commit", "false").build().await.unwrap();
+            let mut partitions = one.partition_streams();
+            let mut streams = Vec::new();
+            for _ in 0..2 {
+                streams.push(partitions.next().await.unwrap().unwrap());
+            }
+            let _two = world.cooperative_member("two", protocol).build().await.unwrap();
+            while !begun.load(Ordering::Relaxed) {
+                for stream in &mut streams {
+                    let _ = tokio::time::timeout(SECOND / 10, stream.next()).await;
+                    tokio::time::sleep(SECOND / 20).await;
+                }
+            }
+            let gone = told.of(RebalanceKind::Revoked);
+            let kept = streams.into_iter().find(|stream| !gone.contains(stream.topic_partition()));
+            let mut kept = kept.unwrap_or_else(|| panic!("{protocol}: {:?}", told.all()));
+            let next = kept.next().await.unwrap().unwrap();
+            assert!(next.offset < 900, "{protocol}: {next:?} has others of its batch behind it");
+            let is_told = cast_out(&world, "one", begun);
+            tokio::time::sleep(5 * SECOND).await;
+            assert!(is_told.load(Ordering::Relaxed));
+            let next = tokio::time::timeout(SECOND, kept.next()).await;
+            assert!(next.is_err(), "{protocol}: {next:?}");
         });
     }
 }

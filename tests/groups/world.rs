@@ -65,6 +65,12 @@ impl World {
         client(&self.brokers, &self.net)
     }
 
+    /// A client that is told from others.
+    pub fn client_called(&self, id: &str) -> Client {
+        let client = Client::builder().bootstrap(self.brokers.bootstrap_servers()).client_id(id);
+        client.dial(Arc::new(self.net.dialer())).build().unwrap()
+    }
+
     pub async fn write(&self, partition: i32, values: std::ops::Range<u32>) {
         for n in values {
             let record = Record::to(TOPIC).partition(partition).value(n.to_string());
@@ -74,12 +80,16 @@ impl World {
 
     /// A member of the group that reads from the beginning.
     pub fn member(&self, protocol: &str) -> ConsumerBuilder {
-        self.client()
-            .consumer()
-            .group(GROUP)
-            .set("group.protocol", protocol)
-            .auto_offset_reset("earliest")
-            .subscribe([TOPIC])
+        member(self.client(), protocol)
+    }
+
+    /// One that is told from others, and keeps what it need not give back.
+    pub fn cooperative_member(&self, id: &str, protocol: &str) -> ConsumerBuilder {
+        let member = member(self.client_called(id), protocol);
+        match protocol {
+            "classic" => member.set("partition.assignment.strategy", "cooperative-sticky"),
+            _ => member,
+        }
     }
 
     /// The broker that coordinates the group.
@@ -97,6 +107,15 @@ impl World {
 fn client(brokers: &Cluster, net: &MemNet) -> Client {
     let client = Client::builder().bootstrap(brokers.bootstrap_servers());
     client.dial(Arc::new(net.dialer())).build().unwrap()
+}
+
+fn member(client: Client, protocol: &str) -> ConsumerBuilder {
+    client
+        .consumer()
+        .group(GROUP)
+        .set("group.protocol", protocol)
+        .auto_offset_reset("earliest")
+        .subscribe([TOPIC])
 }
 
 pub fn at(partition: i32) -> TopicPartition {

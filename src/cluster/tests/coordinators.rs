@@ -246,3 +246,17 @@ async fn a_request_may_be_given_longer_than_others() {
     let error = link.call(&request, Span::from(8)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
+
+/// A JoinGroup may take minutes: whether the coordinator has moved is worth a question now and then, not several a second.
+#[tokio::test(start_paused = true)]
+async fn who_has_patience_looks_up_seldom() {
+    let _seed = simulate(2);
+    let world = world(2).await;
+    let broker = BrokerId(world.coordinator().await);
+    let before = world.count(ApiKey::FIND_COORDINATOR);
+    let never = std::future::pending::<Result<()>>();
+    let group = group();
+    let waiting = world.cluster.unless_moved(&group, broker, 40 * SECOND, never);
+    assert!(tokio::time::timeout(121 * SECOND, waiting).await.is_err());
+    assert_eq!(world.count(ApiKey::FIND_COORDINATOR) - before, 9, "after 40, 50, 60 and so on up to 120 s");
+}

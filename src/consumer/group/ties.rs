@@ -381,6 +381,21 @@ mod tests {
     }
 
     #[test]
+    fn the_coordinator_has_its_time_from_the_end_of_the_lease_on_and_not_from_when_somebody_asks() {
+        let now = task::now();
+        let mut ties = member(now + SECOND);
+        let end = now + SECOND + Duration::from_millis(1);
+        assert_eq!(ties.look_at(), Some(end), "nobody has to ask before the membership looks");
+        assert!(!ties.release(end) && ties.is_holding());
+        for second in 1..5 {
+            assert_eq!(ties.look_at(), Some(end + second * SECOND));
+            assert!(!ties.release(end + second * SECOND));
+        }
+        assert!(ties.holds(end + 9 * SECOND / 2), "who asks late is not held up longer for it");
+        assert!(ties.release(end + 5 * SECOND) && !ties.holds(end + 5 * SECOND));
+    }
+
+    #[test]
     fn who_was_cast_out_is_handed_nothing_of_what_it_has_still_to_drop() {
         let now = task::now();
         let mut ties = member(now + SECOND);

@@ -82,8 +82,10 @@ impl<T> Commits<T> {
         now: Instant,
     ) -> Option<(OffsetCommitRequest, Instant)> {
         self.expire(now);
+        // What is waited for after that is an identity, and not the time.
+        self.not_before = self.not_before.filter(|at| *at > now);
         let identity = identity?;
-        if self.flight.is_some() || self.waiting.is_empty() || self.not_before.is_some_and(|at| at > now) {
+        if self.flight.is_some() || self.waiting.is_empty() || self.not_before.is_some() {
             return None;
         }
         let orders = std::mem::take(&mut self.waiting);

@@ -118,6 +118,8 @@ struct Checker<'a> {
     handed_out: BTreeMap<i32, BTreeSet<i64>>,
     /// Up to where members have partitions in hand, and since when.
     in_hand: BTreeMap<(usize, i32), (i64, Duration)>,
+    /// What members have asked last to be committed.
+    sent: BTreeMap<(usize, i32), i64>,
     /// The next offset that nobody has come back from, and when each one before was.
     done: BTreeMap<i32, Vec<Duration>>,
     taken: usize,
@@ -140,6 +142,7 @@ impl<'a> Checker<'a> {
             leaving: BTreeMap::new(),
             handed_out: BTreeMap::new(),
             in_hand: BTreeMap::new(),
+            sent: BTreeMap::new(),
             done: BTreeMap::new(),
             taken: 0,
         };
@@ -218,6 +221,13 @@ impl<'a> Checker<'a> {
                 self.in_hand
                     .retain(|key, (handed_out, _)| *key != (member, *partition) || *handed_out > *next);
             }
+            Deed::Sent { partition, next } => {
+                let before = self.sent.insert((member, *partition), *next);
+                if before > Some(*next) {
+                    let what = format!("m{member} commits {next} of {partition} after {before:?}");
+                    self.broken("rewound", at, &what);
+                }
+            }
             Deed::Closing { limit } => drop(self.leaving.insert(member, at + *limit)),
             Deed::Stopped => drop(self.stopped.insert(member, at)),
             Deed::WentOn => {
@@ -247,6 +257,8 @@ impl<'a> Checker<'a> {
     }
 
     fn assigned(&mut self, at: Duration, member: usize, partition: i32) {
+        // It begins where others were, or where it was when its commits came to nothing.
+        self.sent.remove(&(member, partition));
         let owners = self.owners.entry(partition).or_default();
         let mut overlaps = Vec::new();
         for (other, owner) in owners.iter_mut().filter(|(other, _)| **other != member) {
@@ -347,7 +359,8 @@ impl<'a> Checker<'a> {
 }
 
 /// Whether a commit has come later than what its member has said since by another connection: a network and a broker
-/// that hold requests up can do that, and nobody can take back what is under way.
+/// that hold requests up can do that, and nobody can take back what is under way. That the member has said it in this
+/// order is looked at where it says it ([`Deed::Sent`]).
 fn is_late(commit: &Commit, before: &Commit) -> bool {
     commit.member == before.member && commit.connection != before.connection
 }

@@ -22,6 +22,11 @@ pub enum Deed {
         partition: i32,
         next: i64,
     },
+    /// It asks that `next` be committed.
+    Sent {
+        partition: i32,
+        next: i64,
+    },
     Told(RebalanceKind, Vec<i32>),
     Failed(String),
     Closing {

@@ -3,10 +3,13 @@
 use super::history::{Deed, Log};
 use super::plan::{Committing, Habits, Knobs, MAX_POLL, Reading};
 use super::world::{GROUP, TOPIC};
+use bytes::BytesMut;
 use ottla::consumer::{Batch, Commit, ConsumerRecord, PartitionStream, Rebalance, RebalanceKind};
+use ottla::messages::{ApiKey, OffsetCommitRequest, RequestHeader};
 use ottla::net::dial::{BoxFuture, Connected, Dial, Endpoint, Stream};
 use ottla::net::mem::{MemDial, MemNet};
 use ottla::task::Process;
+use ottla::wire::Wire;
 use ottla::{Client, Consumer, Error, ErrorKind, Result, TopicPartition};
 use std::io;
 use std::pin::Pin;
@@ -51,9 +54,9 @@ pub struct Terms {
 impl Member {
     pub fn start(terms: Terms, net: &MemNet) -> Member {
         let process = Process::new();
-        let cables = Cables::new(net.dialer());
-        let (orders, heard) = mpsc::unbounded_channel();
         let number = terms.number;
+        let cables = Cables::new(net.dialer(), number, terms.log.clone());
+        let (orders, heard) = mpsc::unbounded_channel();
         let application = process.spawn(live(terms, cables.clone(), heard));
         Member { number, process, cables, orders, application }
     }
@@ -293,6 +296,8 @@ pub struct Cables(Arc<Cabinet>);
 
 struct Cabinet {
     inner: MemDial,
+    number: usize,
+    log: Log,
     is_dead: AtomicBool,
     open: Mutex<Vec<Weak<Mutex<Plug>>>>,
     /// Whose ends are still there.
@@ -302,9 +307,9 @@ struct Cabinet {
 type Plug = Option<Box<dyn Stream>>;
 
 impl Cables {
-    fn new(inner: MemDial) -> Cables {
+    fn new(inner: MemDial, number: usize, log: Log) -> Cables {
         let (open, buried) = (Mutex::default(), Mutex::default());
-        Cables(Arc::new(Cabinet { inner, is_dead: AtomicBool::new(false), open, buried }))
+        Cables(Arc::new(Cabinet { inner, number, log, is_dead: AtomicBool::new(false), open, buried }))
     }
 
     pub fn are_pulled(&self) -> bool {
@@ -336,23 +341,52 @@ impl Dial for Cables {
                 return Err(Error::new(ErrorKind::Connect, "connect after its death"));
             }
             let Connected { stream, peer, .. } = self.0.inner.dial(endpoint, deadline).await?;
-            let cable = Cable(Arc::new(Mutex::new(Some(stream))));
+            let plug = Arc::new(Mutex::new(Some(stream)));
             let mut open = self.0.open.lock().unwrap();
             open.retain(|open| open.strong_count() > 0);
-            open.push(Arc::downgrade(&cable.0));
+            open.push(Arc::downgrade(&plug));
+            let cable = Cable { plug, cabinet: Arc::clone(&self.0), said: BytesMut::new() };
             Ok(Connected::new(Box::new(cable), peer))
         })
     }
 }
 
-struct Cable(Arc<Mutex<Plug>>);
+struct Cable {
+    plug: Arc<Mutex<Plug>>,
+    cabinet: Arc<Cabinet>,
+    /// The request that is only partly written.
+    said: BytesMut,
+}
 
 impl Cable {
+    /// Notes which offsets are committed by what goes out here.
+    fn overhear(&mut self, bytes: &[u8]) {
+        self.said.extend_from_slice(bytes);
+        while let Some((length, rest)) = self.said.split_first_chunk() {
+            let length = usize::try_from(i32::from_be_bytes(*length)).unwrap();
+            if rest.len() < length {
+                return;
+            }
+            let frame = self.said.split_to(4 + length).freeze().slice(4..);
+            let (header, mut reader) = RequestHeader::open(&frame);
+            if header.request_api_key != ApiKey::OFFSET_COMMIT {
+                continue;
+            }
+            let commit = <OffsetCommitRequest as Wire>::decode(&mut reader);
+            reader.finish().unwrap();
+            for partition in commit.topics.iter().flat_map(|topic| &topic.partitions) {
+                let deed =
+                    Deed::Sent { partition: partition.partition_index, next: partition.committed_offset };
+                self.cabinet.log.add(self.cabinet.number, deed);
+            }
+        }
+    }
+
     fn with<T>(
         &self,
         work: impl FnOnce(Pin<&mut Box<dyn Stream>>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match &mut *self.0.lock().unwrap() {
+        match &mut *self.plug.lock().unwrap() {
             Some(stream) => work(Pin::new(stream)),
             None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
@@ -370,8 +404,12 @@ impl AsyncRead for Cable {
 }
 
 impl AsyncWrite for Cable {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write(cx, bytes))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.with(|stream| stream.poll_write(cx, bytes));
+        if let Poll::Ready(Ok(length)) = written {
+            self.overhear(&bytes[..length]);
+        }
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

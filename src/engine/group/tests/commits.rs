@@ -163,6 +163,21 @@ fn an_order_ends_in_time_with_the_last_fault() {
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Timeout);
 }
 
+/// What is due at once for ever keeps a processor busy.
+#[test]
+fn an_order_that_waits_for_a_member_to_join_is_not_due_before_it_is_too_late() {
+    let mut desk = Desk::new();
+    desk.order("a", &[(0, 1)]);
+    let late = desk.now + Duration::from_secs(60);
+    desk.said(5);
+    desk.answer(&[(0, ErrorCode::REBALANCE_IN_PROGRESS)]);
+    desk.now = desk.commits.due().unwrap();
+    assert!(desk.now < late, "it is repeated before");
+    assert!(desk.commits.next(None, desk.now).is_none(), "it is no member any more");
+    assert_eq!(desk.commits.due(), Some(late));
+    assert_eq!(desk.said(6), [(0, 1)], "it is repeated as soon as it is one again");
+}
+
 #[test]
 fn a_topic_that_nobody_knows_is_not_asked_for_for_ever() {
     let mut desk = Desk::new();
