@@ -8,32 +8,24 @@
 //!   Commits ───── OffsetCommit ──────────► coordinator
 //! ```
 
+use super::said::{say_goodbye, send};
 use super::ties::{Absence, Standing, Ties, Wanted};
 use super::{chores, commit, subscription};
-use crate::cluster::{Link, OwnLane};
+use crate::cluster::OwnLane;
 use crate::consumer::shared::{Running, Shared, State};
 use crate::engine::TopicPartition;
 use crate::engine::assign::{Strategy, Topics};
-use crate::engine::group::{Answer, Effects, Goodbye, Member, Request, Step, Subscription, Terms};
+use crate::engine::group::{Answer, Effects, Member, Request, Step, Subscription, Terms};
 use crate::engine::retry::Backoff;
 use crate::engine::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::messages::{BrokerId, ErrorCode, Lane, OffsetCommitResponse};
 use crate::task::{self, Together};
-use crate::wire::{Span, Text};
+use crate::wire::Text;
 use regex_lite::Regex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How long the answer to a request that is not held back may take until it is doubted that this broker still coordinates.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// The same of JoinGroup and SyncGroup, for which the others are waited for.
-const PATIENCE_WHILE_JOINING: Duration = Duration::from_secs(5);
-/// How long the last goodbye may take when there is no time left.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-/// What JoinGroup may take beyond `max.poll.interval.ms`, as in the Java client.
-const JOIN_LAPSE: Duration = Duration::from_secs(5);
 
 /// What a consumer is to be within its group.
 #[derive(Debug)]
@@ -130,8 +122,7 @@ pub(in crate::consumer) async fn run(shared: Arc<Shared>, role: Role, _running: 
         }
     }
     if let Some(goodbye) = membership.member.goodbye("the consumer is closed") {
-        let by = task::after(task::now(), LAST_WORDS);
-        let _ = task::until(by, say_goodbye(&shared, goodbye)).await;
+        say_goodbye(&shared, goodbye).await;
     }
     shared.with(State::end_group);
 }
@@ -539,81 +530,5 @@ impl State {
                 let _ = reply.send(outcome);
             }
         }
-    }
-}
-
-/// Asks the coordinator. Looks meanwhile whether it is another broker by now, if the answer takes long.
-async fn send(
-    shared: &Shared,
-    lane: &OwnLane,
-    group: &Text,
-    patience: Duration,
-    request: Request,
-) -> (Option<BrokerId>, Answer) {
-    let cluster = &shared.cluster;
-    let timeout = cluster.config().request_timeout;
-    let found = cluster.coordinator(group, task::after(task::now(), timeout)).await;
-    let versions = request.versions();
-    let broker = found.as_ref().ok().copied();
-    let join_timeout = timeout.max(patience.saturating_add(JOIN_LAPSE));
-    let normal = |broker| cluster.link(broker, Lane::Normal, task::after(task::now(), timeout));
-    let own = |broker| lane.link(broker, task::after(task::now(), timeout));
-    macro_rules! ask {
-        ($answer:ident, $patience:expr, $link:expr, $call:expr) => {
-            Answer::$answer(match found {
-                Err(error) => Err(error),
-                Ok(broker) => {
-                    let asked = async {
-                        let link: Link = $link(broker).await?;
-                        $call(link).await
-                    };
-                    cluster.unless_moved(group, broker, $patience, asked).await
-                }
-            })
-        };
-    }
-    let answer = match request {
-        Request::Join(request) => ask!(Join, PATIENCE_WHILE_JOINING, own, async |link: Link| {
-            link.with_timeout(join_timeout).call(&request, versions).await
-        }),
-        Request::Sync(request) => {
-            ask!(Sync, PATIENCE_WHILE_JOINING, own, async |link: Link| link.call(&request, versions).await)
-        }
-        Request::Heartbeat(request) => {
-            ask!(Heartbeat, PATIENCE, own, async |link: Link| link.call(&request, versions).await)
-        }
-        Request::Modern(request) => {
-            ask!(Modern, PATIENCE, own, async |link: Link| link.call(&request, versions).await)
-        }
-        Request::Leave(group_id, member) => ask!(Leave, PATIENCE, normal, async |link: Link| {
-            let version = link.version::<crate::messages::LeaveGroupRequest>(Span::from(0))?;
-            link.send(&Goodbye::leave(&group_id, &member, version), version).await?.await
-        }),
-    };
-    (broker, answer)
-}
-
-/// Tells the coordinator that the member is gone; whether it hears of it or not.
-async fn say_goodbye(shared: &Shared, goodbye: Goodbye) {
-    let cluster = &shared.cluster;
-    let group = shared.with(|state| state.ties.as_ref().map(|ties| ties.group.clone()));
-    let Some(group) = group else { return };
-    let deadline = task::after(task::now(), LAST_WORDS);
-    let said = async {
-        let broker = cluster.coordinator(&group, deadline).await?;
-        let link = cluster.link(broker, Lane::Normal, deadline).await?;
-        match goodbye {
-            Goodbye::Classic(group, member) => {
-                let version = link.version::<crate::messages::LeaveGroupRequest>(Span::from(0))?;
-                link.send(&Goodbye::leave(&group, &member, version), version).await?.await?;
-            }
-            Goodbye::Modern(request) => drop(link.call(&request, Span::from(0)).await?),
-        }
-        Ok::<(), Error>(())
-    };
-    match task::until(deadline, said).await {
-        Some(Ok(())) => {}
-        Some(Err(error)) => tracing::debug!(%error, "the group did not hear that the member has left"),
-        None => tracing::debug!("the group did not hear in time that the member has left"),
     }
 }

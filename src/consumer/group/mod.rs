@@ -10,6 +10,7 @@
 mod chores;
 mod commit;
 pub(super) mod membership;
+mod said;
 mod subscription;
 pub(super) mod ties;
 
