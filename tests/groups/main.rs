@@ -16,4 +16,6 @@ mod commits;
 mod ends;
 mod members;
 mod streams;
+#[path = "../support/members.rs"]
+mod support;
 mod world;

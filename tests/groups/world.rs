@@ -1,12 +1,14 @@
 //! Brokers, a writer, and services that read in groups.
 
+pub use crate::support::{Told, read, read_for, settle, shared};
+
 use ottla::broker::Cluster;
-use ottla::consumer::{ConsumerBuilder, Rebalance, RebalanceKind, TopicPartition};
+use ottla::consumer::{ConsumerBuilder, TopicPartition};
 use ottla::net::mem::MemNet;
-use ottla::{Client, Consumer, Producer, Record};
-use std::collections::{BTreeMap, BTreeSet};
+use ottla::{Client, Producer, Record};
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub const TOPIC: &str = "orders";
@@ -19,27 +21,6 @@ pub struct World {
     pub brokers: Cluster,
     pub client: Client,
     pub producer: Producer,
-}
-
-/// What a listener was told.
-#[derive(Clone, Default)]
-pub struct Told(Arc<Mutex<Vec<Event>>>);
-
-pub type Event = (RebalanceKind, Vec<TopicPartition>);
-
-impl Told {
-    pub fn add(&self, rebalance: &Rebalance) {
-        self.0.lock().unwrap().push((rebalance.kind(), rebalance.partitions().to_vec()));
-    }
-
-    pub fn all(&self) -> Vec<Event> {
-        self.0.lock().unwrap().clone()
-    }
-
-    pub fn of(&self, kind: RebalanceKind) -> Vec<TopicPartition> {
-        let all = self.all().into_iter().filter(|(told, _)| *told == kind);
-        all.flat_map(|(_, partitions)| partitions).collect()
-    }
 }
 
 impl World {
@@ -130,49 +111,4 @@ pub fn paused(seed: u64, test: impl Future<Output = ()>) {
     runtime.block_on(async {
         tokio::time::timeout(Duration::from_secs(3_600), test).await.expect("the test hangs");
     });
-}
-
-/// Polls for a while, and gives what came: partition and value.
-pub async fn read_for(consumer: &mut Consumer, time: Duration) -> Vec<(i32, String)> {
-    let mut read = Vec::new();
-    let _ = tokio::time::timeout(time, async {
-        while let Some(batch) = consumer.poll().await.unwrap() {
-            let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap().to_vec()).unwrap();
-            read.extend(batch.iter().map(|record| (record.partition(), text(record.value()))));
-        }
-    })
-    .await;
-    read
-}
-
-/// Polls until so many records came.
-pub async fn read(consumer: &mut Consumer, count: usize) -> Vec<(i32, String)> {
-    let mut read = Vec::new();
-    while read.len() < count {
-        let batch = consumer.poll().await.unwrap().expect("the consumer is closed");
-        let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap().to_vec()).unwrap();
-        read.extend(batch.iter().map(|record| (record.partition(), text(record.value()))));
-    }
-    read
-}
-
-/// Polls several consumers side by side until the check is content with what they have.
-pub async fn settle(consumers: &mut [&mut Consumer], check: impl Fn(&[Vec<TopicPartition>]) -> bool) {
-    for _ in 0..600 {
-        for consumer in consumers.iter_mut() {
-            let _ = tokio::time::timeout(SECOND / 10, consumer.poll()).await.map(|polled| polled.unwrap());
-        }
-        let assigned: Vec<_> = consumers.iter().map(|consumer| consumer.assigned()).collect();
-        if check(&assigned) {
-            return;
-        }
-    }
-    panic!("the group does not settle: {:?}", consumers.iter().map(|c| c.assigned()).collect::<Vec<_>>());
-}
-
-/// Whether partitions are shared out, each to one, and everybody has so many.
-pub fn shared(assigned: &[Vec<TopicPartition>], counts: &[usize]) -> bool {
-    let all: BTreeSet<&TopicPartition> = assigned.iter().flatten().collect();
-    let lens: Vec<usize> = assigned.iter().map(Vec::len).collect();
-    lens == counts && all.len() == counts.iter().sum::<usize>()
 }

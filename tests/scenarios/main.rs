@@ -1,7 +1,9 @@
-//! What users do, against a real Kafka: `KAFKA=FILE` names one that runs, otherwise one is started.
+//! What users do, against a real Kafka: `KAFKA=FILE` names one that runs, otherwise one is started. Groups and transactions of
+//! others against an embedded broker as well.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used,
     unreachable_pub,
@@ -24,6 +26,7 @@ mod skip {
 
 mod connect;
 mod door;
+mod groups;
 mod login;
 mod outage;
 mod records;
