@@ -35,11 +35,22 @@ skip() {
 # need_command COMMAND PACKAGE: from Debian's packages with CI=true, else the developer is asked to.
 need_command() {
     command -v "$1" >/dev/null && return
-    if [ "${CI:-}" = true ] && command -v apt-get >/dev/null; then
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$2"; } >"$OTTLA_CACHE/apt.log" 2>&1 ||
-            cat "$OTTLA_CACHE/apt.log" >&2
-    fi
+    get_package "$2"
     command -v "$1" >/dev/null || skip "no '$1' here (Debian's package $2)"
+}
+
+# need_library NAME PACKAGE: the same for what pkg-config knows by that name.
+need_library() {
+    need_command pkg-config pkg-config
+    pkg-config --exists "$1" && return
+    get_package "$2"
+    pkg-config --exists "$1" || skip "no '$1' to compile with here (Debian's package $2)"
+}
+
+get_package() {
+    [ "${CI:-}" = true ] && command -v apt-get >/dev/null || return 0
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$1"; } >"$OTTLA_CACHE/apt.log" 2>&1 ||
+        cat "$OTTLA_CACHE/apt.log" >&2
 }
 
 # need_tool NAME VERSION: cargo's tools as PyPI has them, each in a folder of its own; prints the folder for PATH.

@@ -1,7 +1,7 @@
 //! Groups of independent clients: members that come and go share a topic, and each record is read once.
 
 use super::{Bench, has_java, has_kcat};
-use ottla::broker::{Broker, BrokerBuilder};
+use ottla::broker::Broker;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -14,14 +14,14 @@ const PARTITIONS: usize = 4;
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
 /// A client that reads until it is told to stop; killed when dropped.
-struct Member {
+pub(crate) struct Member {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     complaints: Arc<Mutex<Vec<String>>>,
 }
 
 impl Member {
-    fn start(mut command: Command) -> Member {
+    pub(crate) fn start(mut command: Command) -> Member {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = collect(child.stdout.take().unwrap());
@@ -93,16 +93,23 @@ fn wait(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
 }
 
 /// A topic, and what was written to it.
-struct Story {
-    bench: Bench,
+pub(crate) struct Story<'a> {
+    /// Writes a record to a partition.
+    writer: Box<dyn Fn(usize, &str) + 'a>,
     written: Vec<String>,
 }
 
-impl Story {
-    fn new(builder: BrokerBuilder) -> Story {
-        let bench = Bench::new(builder);
+impl<'a> Story<'a> {
+    pub(crate) fn new(bench: &'a Bench, writer: impl Fn(usize, &str) + 'a) -> Story<'a> {
         bench.broker.create_topic("orders", PARTITIONS).unwrap();
-        Story { bench, written: Vec::new() }
+        Story { writer: Box::new(writer), written: Vec::new() }
+    }
+
+    /// One that kcat writes.
+    fn by_kcat(bench: &'a Bench) -> Story<'a> {
+        Story::new(bench, |partition, record| {
+            bench.kcat(&["-P", "-t", "orders", "-p", &partition.to_string()], &format!("{record}\n"));
+        })
     }
 
     /// Writes one record to each partition, and gives them.
@@ -110,7 +117,7 @@ impl Story {
         let round = self.written.len() / PARTITIONS;
         let records = (0..PARTITIONS).map(|partition| {
             let record = format!("{round}-{partition}");
-            self.bench.kcat(&["-P", "-t", "orders", "-p", &partition.to_string()], &format!("{record}\n"));
+            (self.writer)(partition, &record);
             record
         });
         let records: Vec<String> = records.collect();
@@ -137,10 +144,10 @@ impl Story {
     }
 
     /// Two members share a topic, one leaves, and the other reads everything; each record is read once.
-    fn tell(mut self, start: impl Fn(&Bench, usize) -> Member) -> Bench {
-        let first = start(&self.bench, 0);
+    pub(crate) fn tell(mut self, start: impl Fn(usize) -> Member) {
+        let first = start(0);
         self.write_until(&[&first], |counts| counts == [PARTITIONS]);
-        let second = start(&self.bench, 1);
+        let second = start(1);
         self.write_until(&[&first, &second], |counts| counts == [2, 2]);
         let read_first = first.leave();
         self.write_until(&[&second], |counts| counts == [PARTITIONS]);
@@ -148,7 +155,6 @@ impl Story {
         read.sort();
         self.written.sort();
         assert_eq!(read, self.written, "each record once");
-        self.bench
     }
 }
 
@@ -157,7 +163,8 @@ fn kcats_share_a_topic() {
     if !has_kcat() {
         return;
     }
-    Story::new(Broker::builder()).tell(|bench, _| Member::kcat(bench));
+    let bench = Bench::plain();
+    Story::by_kcat(&bench).tell(|_| Member::kcat(&bench));
 }
 
 #[test]
@@ -165,7 +172,8 @@ fn javas_consumers_share_a_topic() {
     if !has_java() || !has_kcat() {
         return;
     }
-    Story::new(Broker::builder()).tell(|bench, _| Member::java(bench, "classic"));
+    let bench = Bench::plain();
+    Story::by_kcat(&bench).tell(|_| Member::java(&bench, "classic"));
 }
 
 #[test]
@@ -173,11 +181,11 @@ fn kcat_and_java_are_in_one_group() {
     if !has_java() || !has_kcat() {
         return;
     }
-    let start = |bench: &Bench, number| match number {
-        0 => Member::java(bench, "classic"),
-        _ => Member::kcat(bench),
-    };
-    Story::new(Broker::builder()).tell(start);
+    let bench = Bench::plain();
+    Story::by_kcat(&bench).tell(|number| match number {
+        0 => Member::java(&bench, "classic"),
+        _ => Member::kcat(&bench),
+    });
 }
 
 #[test]
@@ -185,8 +193,8 @@ fn javas_consumers_share_a_topic_by_the_new_protocol() {
     if !has_java() || !has_kcat() {
         return;
     }
-    let builder = Broker::builder().consumer_group_heartbeat_interval(Duration::from_millis(300));
-    Story::new(builder).tell(|bench, _| Member::java(bench, "consumer"));
+    let bench = Bench::new(Broker::builder().consumer_group_heartbeat_interval(Duration::from_millis(300)));
+    Story::by_kcat(&bench).tell(|_| Member::java(&bench, "consumer"));
 }
 
 #[test]
@@ -195,10 +203,10 @@ fn javas_tool_lists_describes_resets_and_deletes_groups() {
         return;
     }
     for protocol in ["classic", "consumer"] {
-        let mut story = Story::new(Broker::builder());
-        let member = Member::java(&story.bench, protocol);
+        let bench = Bench::plain();
+        let mut story = Story::by_kcat(&bench);
+        let member = Member::java(&bench, protocol);
         story.write_until(&[&member], |counts| counts == [PARTITIONS]);
-        let bench = &story.bench;
         let groups = |arguments: &[&str]| bench.java(GROUPS, arguments, "").text();
 
         let state = groups(&["--describe", "--group", "billing", "--state"]);

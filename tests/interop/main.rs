@@ -1,4 +1,5 @@
-//! Independent clients on the embedded broker: kcat (librdkafka) and Apache's own Java tools, unmodified.
+//! Independent clients on the embedded broker, unmodified: kcat (an old librdkafka), a new librdkafka, franz-go and Apache's own
+//! Java tools.
 //!
 //! kcat's stored batches are looked at in the broker's log: librdkafka turns to a codec only when the versions of a broker
 //! look right to it, and silently goes without otherwise.
@@ -25,9 +26,13 @@ mod skip {
 
 mod franz;
 mod groups;
+mod programs;
+mod rdkafka;
 mod transactions;
 
-use ottla::broker::{ApiKey, Broker, BrokerBuilder, Cluster, ErrorCode, Fate, Fault, TopicSpec};
+use ottla::broker::{
+    ApiKey, Broker, BrokerBuilder, Cluster, ClusterBuilder, ErrorCode, Fate, Fault, TopicSpec,
+};
 use real::kafka::CLIENT_LIMIT;
 use real::process::{self, Finished};
 use std::collections::BTreeSet;
@@ -74,10 +79,14 @@ impl Bench {
         Bench { broker, folder: TempDir::new().unwrap(), runtime }
     }
 
-    fn three() -> Bench {
+    fn cluster(builder: ClusterBuilder) -> Bench {
         let runtime = runtime();
-        let broker = Served::Three(runtime.block_on(Cluster::builder().start()).unwrap());
+        let broker = Served::Three(runtime.block_on(builder.start()).unwrap());
         Bench { broker, folder: TempDir::new().unwrap(), runtime }
+    }
+
+    fn three() -> Bench {
+        Bench::cluster(Cluster::builder())
     }
 
     fn plain() -> Bench {
