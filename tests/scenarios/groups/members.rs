@@ -143,7 +143,7 @@ async fn what_is_not_subscribed_to_any_more_is_not_read(ground: Ground) {
     consumer.unsubscribe().unwrap();
     settle(&mut [&mut consumer], |assigned| shared(assigned, &[0])).await;
     let admin = world.client.admin();
-    while admin.describe_groups([&world.group]).await[&world.group].as_ref().unwrap().members.len() > 0 {
+    while !admin.describe_groups([&world.group]).await[&world.group].as_ref().unwrap().members.is_empty() {
         tokio::time::sleep(SECOND / 20).await;
     }
     consumer.subscribe([world.topic.as_str()]).unwrap();

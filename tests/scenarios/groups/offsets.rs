@@ -29,13 +29,13 @@ async fn positions_and_given_offsets_are_committed_with_their_metadata(ground: G
         assert_eq!(records.next().await.unwrap().unwrap().partition, in_hand, "one batch");
     }
     records.consumer().commit().await.unwrap();
-    let committed = records.consumer().committed(&[in_hand.clone()]).await.unwrap();
+    let committed = records.consumer().committed([&in_hand]).await.unwrap();
     assert_eq!(committed[&in_hand].offset, 4, "{}: the next one to read", world.protocol);
     drop(records);
     let note = OffsetAndMetadata::new(7).metadata("invoice 9");
     consumer.commit_offsets([(in_hand.clone(), note.clone())]).await.unwrap();
     consumer.commit_offsets([(other.clone(), 10)]).await.unwrap();
-    assert_eq!(consumer.committed(&[in_hand.clone()]).await.unwrap()[&in_hand], note);
+    assert_eq!(consumer.committed([&in_hand]).await.unwrap()[&in_hand], note);
     consumer.close(10 * SECOND).await.unwrap();
     assert_eq!(world.committed().await[&in_hand.partition], 7, "{}: nothing by itself", world.protocol);
 

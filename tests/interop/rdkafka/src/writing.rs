@@ -67,9 +67,9 @@ pub fn produce(settings: &ClientConfig, topic: &str, count: usize, codec: &str) 
     finish(&producer)
 }
 
-/// Writes one record to a partition.
+/// Writes one record to a partition. An idempotent producer would wait for half a second first.
 pub fn write(settings: &ClientConfig, topic: &str, partition: i32, value: &str) -> Outcome {
-    let producer = producer(settings, &[])?;
+    let producer = producer(settings, &[("enable.idempotence", "false")])?;
     give(&producer, BaseRecord::<(), str>::to(topic).partition(partition).payload(value))?;
     finish(&producer)
 }
