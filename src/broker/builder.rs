@@ -5,8 +5,10 @@ use super::address::Address;
 use super::api::SERVED;
 use super::cluster::{Cluster, Site};
 use super::core::Core;
+use super::denials::{Denial, Denials};
 use super::faults::Fate;
 use super::groups::GroupSettings;
+use super::quotas::{Quota, QuotaEntity, Quotas};
 use super::server::Shared;
 use super::state::Settings;
 use super::storage::Limits;
@@ -64,6 +66,8 @@ pub(super) struct Options {
     groups: GroupSettings,
     limits: Limits,
     release: Option<String>,
+    denials: Denials,
+    quotas: Quotas,
 }
 
 /// Settings that one broker and a cluster have alike.
@@ -102,6 +106,18 @@ macro_rules! options {
             #[cfg(feature = "json")]
             pub fn unsecured_tokens(self) -> $builder {
                 self.oauth_tokens(super::tokens::unsecured)
+            }
+
+            /// Gives somebody a quota, as [`Cluster::set_quota`](crate::broker::Cluster::set_quota) does. No quotas by default.
+            pub fn quota(mut self, entity: QuotaEntity, quota: Quota) -> $builder {
+                self.options.quotas.set(entity, quota);
+                self
+            }
+
+            /// Keeps clients from something, as [`Cluster::deny`](crate::broker::Cluster::deny) does. Nothing is denied by default.
+            pub fn deny(mut self, denial: Denial) -> $builder {
+                self.options.denials.add(denial);
+                self
             }
 
             /// Offers only what brokers of this release have, `2.8` to `4.3`: APIs that are younger are missing, others end at
@@ -339,6 +355,8 @@ impl Options {
             groups: GroupSettings::default(),
             limits: Limits::default(),
             release: None,
+            denials: Denials::default(),
+            quotas: Quotas::default(),
         }
     }
 
@@ -397,7 +415,8 @@ impl Options {
             offer: Arc::new(Offer::kafka(release, SERVED)),
         };
         let seed = self.seed.unwrap_or_else(|| task::rng().u64(..));
-        let core = Core::new(settings, Watch::new(self.keep_requests, self.hook), seed);
+        let mut core = Core::new(settings, Watch::new(self.keep_requests, self.hook), seed);
+        (core.state_mut().denials, core.state_mut().quotas) = (self.denials, self.quotas);
         let sasl = has_sasl.then(|| SaslOptions { mechanisms, session_lifetime: self.session_lifetime });
         Shared::new(core, self.users, sasl, self.max_request_bytes)
     }

@@ -143,6 +143,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.serving.skip(task::now());
                     return Ok(());
                 }
+                Step::Mute(pause) => {
+                    self.serving.skip(task::now());
+                    self.flush().await.map_err(|_| End::Closed)?;
+                    return self.pause(pause).await;
+                }
                 Step::Close(why) => return Err(End::Owner(why)),
                 Step::Authenticate(request, manner) => return self.authenticate(&request, manner).await,
                 Step::Silence => return Err(self.ignore(None).await),

@@ -10,7 +10,9 @@
 //! [`resume`](Core::resume) is worth a call before their time is over. A connection has one call at a time.
 
 use super::api::{self, Checked, Fetching, GroupWait};
+use super::denials::ANONYMOUS;
 use super::faults::{Byte, Decision, Fate, Manner, Refusal, corrupt_records};
+use super::quotas::Client;
 use super::state::{Node, Now, Refused, Settings, State};
 use super::watch::{Sender, Watch};
 use crate::engine::serving::Received;
@@ -30,6 +32,7 @@ pub(super) struct ConnectionId(pub(super) u64);
 pub(super) struct Call {
     header: RequestHeader,
     request: AnyRequest,
+    bytes: usize,
     /// The batches of a Produce request.
     checked: Checked,
 }
@@ -37,9 +40,9 @@ pub(super) struct Call {
 impl Call {
     /// Checks a request: record batches are opened here, so that it happens outside of any lock.
     pub(super) fn new(received: Received) -> Call {
-        let Received { header, request, .. } = received;
+        let Received { header, request, frame_bytes: bytes } = received;
         let checked = api::check(&request, header.request_api_version);
-        Call { header, request, checked }
+        Call { header, request, bytes, checked }
     }
 }
 
@@ -50,6 +53,8 @@ pub(super) enum Step {
     Respond(Box<AnyResponse>, Manner),
     /// The client gets no answer.
     Skip,
+    /// The client gets no answer, and is not read from for so long.
+    Mute(Duration),
     /// SASL is the connection's own business: let it take the request, and answer with what it says.
     Authenticate(Box<AnyRequest>, Manner),
     /// Call [`Core::resume`] when the connection is woken, and at this time at the latest.
@@ -63,9 +68,14 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// An answer.
+    /// An answer. A client that is told that it is throttled is not read from for so long.
     pub(super) fn respond(response: impl Into<AnyResponse>) -> Step {
-        Step::Respond(Box::new(response.into()), Manner::Whole)
+        let response = Box::new(response.into());
+        let manner = match u64::try_from(response.throttle_time_ms()) {
+            Err(_) | Ok(0) => Manner::Whole,
+            Ok(pause_ms) => Manner::Muted(Duration::from_millis(pause_ms)),
+        };
+        Step::Respond(response, manner)
     }
 
     /// The same, but as a fault has it.
@@ -99,6 +109,10 @@ pub(super) struct Context<'a> {
     pub(super) client_id: &'a str,
     /// Where it is, as group members are told of each other.
     pub(super) host: &'a str,
+    /// Whose quotas hold.
+    pub(super) client: &'a Client,
+    /// Bytes of the request.
+    pub(super) bytes: usize,
     pub(super) version: i16,
     pub(super) now: Now,
     /// What a fault has the broker refuse.
@@ -177,6 +191,8 @@ struct Connection {
     broker: BrokerId,
     /// Where the client is.
     host: String,
+    /// Who it is, by its last request.
+    client: Client,
     parked: Option<Parked>,
 }
 
@@ -216,7 +232,9 @@ impl Core {
     pub(super) fn connect(&mut self, broker: BrokerId, peer: &str, now: Now) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection = self.next_connection.wrapping_add(1);
-        self.connections.insert(id, Connection { broker, host: host_of(peer), parked: None });
+        let client = Client { broker, user: ANONYMOUS.to_owned(), client_id: String::new() };
+        let connection = Connection { broker, host: host_of(peer), client, parked: None };
+        self.connections.insert(id, connection);
         self.watch.connected(broker, id, peer, now);
         id
     }
@@ -236,6 +254,7 @@ impl Core {
         if let Some(node) = self.state.nodes.get_mut(&id) {
             node.is_up = true;
         }
+        self.state.quotas.forget(id);
         self.state.unfence(id);
     }
 
@@ -265,6 +284,9 @@ impl Core {
             client_id: call.header.client_id.as_ref().map(|id| id.0.as_str()),
             principal,
         };
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.client.is_now(principal.unwrap_or(ANONYMOUS), sender.client_id.unwrap_or_default());
+        }
         self.state.clean_when_due(now);
         let version = call.header.request_api_version;
         let Decision { fate, scope, .. } =
@@ -345,12 +367,14 @@ impl Core {
         now: Now,
     ) -> Step {
         let Some(connection) = self.connections.get(&id) else { return Step::Skip };
-        let Call { header, request, checked } = call;
+        let Call { header, request, bytes, checked } = call;
         let context = Context {
             broker: connection.broker,
             connection: id,
             client_id: header.client_id.as_ref().map_or("", |id| id.0.as_str()),
             host: &connection.host,
+            client: &connection.client,
+            bytes,
             version: header.request_api_version,
             now,
             refusal,
@@ -376,7 +400,7 @@ impl Core {
                 self.forget(id, parked);
                 Step::Skip
             }
-            Step::Respond(..) => Step::Skip,
+            Step::Respond(..) | Step::Mute(_) => Step::Skip,
             other => other,
         }
     }

@@ -13,7 +13,7 @@ use crate::messages::{AnyRequest, BrokerId, ConfigResourceType, CoordinatorType,
 use crate::wire::Text;
 
 /// Who is not logged in.
-const ANONYMOUS: &str = "ANONYMOUS";
+pub(super) const ANONYMOUS: &str = "ANONYMOUS";
 
 /// What a client would do, in the words of Kafka's ACLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

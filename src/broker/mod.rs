@@ -45,7 +45,7 @@
 //! # How they are built
 //! [`core`] is the brokers without their sockets: requests in, answers and waits out, the time as an argument. `server` and
 //! `connection` carry bytes between it and the sockets through `engine::serving`. `state` is what the brokers know, `leaders`
-//! who leads what, `log` a partition's batches, `storage` how much of them is kept, `denials` what users may not do, `groups` and `transactions` what coordinators know, `api/NN_name.rs` the handlers; `watch` is what every request
+//! who leads what, `log` a partition's batches, `storage` how much of them is kept, `denials` what users may not do, `quotas` how many bytes a second they may send and get, `groups` and `transactions` what coordinators know, `api/NN_name.rs` the handlers; `watch` is what every request
 //! passes first, where it is recorded, and where `faults` may have other plans for it.
 //! They share codec, records, SASL and TLS with the client, and may import nothing from `cluster` upwards.
 
@@ -62,6 +62,7 @@ mod groups;
 mod leaders;
 mod log;
 mod outbox;
+mod quotas;
 mod server;
 mod sessions;
 mod state;
@@ -79,6 +80,7 @@ pub use builder::{BrokerBuilder, ClusterBuilder};
 pub use cluster::{Cluster, PartitionInfo, TopicSpec};
 pub use denials::{Denial, DenialId, Operation};
 pub use faults::{Byte, Fate, Fault, FaultId};
+pub use quotas::{Quota, QuotaEntity};
 pub use stored::{StoredBatch, StoredRecord};
 pub use tokens::TokenOwner;
 pub use watch::{SeenCommit, SeenConnect, SeenRequest};

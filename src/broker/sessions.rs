@@ -60,6 +60,16 @@ pub(super) enum Context {
     Incremental(i32),
 }
 
+impl Context {
+    /// The id of the session that there is.
+    pub(super) fn id(self) -> i32 {
+        match self {
+            Context::Incremental(id) => id,
+            Context::Sessionless | Context::New => NO_SESSION,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     by_id: BTreeMap<i32, Session>,
@@ -147,16 +157,23 @@ impl Sessions {
         id
     }
 
-    /// Whether an answer within a session has to tell of a partition; remembers what it tells.
-    pub(super) fn is_news(&mut self, session_id: i32, named: &Named, told: Told) -> bool {
-        let Some(session) = self.by_id.get_mut(&session_id) else { return true };
+    /// Whether an answer within a session has to tell of a partition.
+    pub(super) fn is_news(&self, session_id: i32, named: &Named, told: Told) -> bool {
+        let session = self.by_id.get(&session_id);
+        let cached = session.and_then(|session| session.partitions.get(named));
+        cached.is_none_or(|cached| cached.is_news(told))
+    }
+
+    /// Remembers what an answer within a session tells.
+    pub(super) fn tell(&mut self, session_id: i32, named: &Named, told: Told) {
+        let Some(session) = self.by_id.get_mut(&session_id) else { return };
         let next_turn = session.next_turn;
-        let Some(cached) = session.partitions.get_mut(named) else { return true };
+        let Some(cached) = session.partitions.get_mut(named) else { return };
         if told.has_records {
             cached.turn = next_turn;
             session.next_turn = next_turn.saturating_add(1);
         }
-        cached.tell(told)
+        cached.tell(told);
     }
 
     /// What a session has.
@@ -220,16 +237,18 @@ impl Session {
 }
 
 impl Cached {
-    /// Remembers what is told and says whether it is news.
-    fn tell(&mut self, told: Told) -> bool {
-        let news = told.has_records
+    fn is_news(&self, told: Told) -> bool {
+        told.has_records
             || told.has_fault
             || told.high_watermark != self.high_watermark
-            || told.log_start_offset != self.log_start_offset;
+            || told.log_start_offset != self.log_start_offset
+    }
+
+    /// Remembers what is told.
+    fn tell(&mut self, told: Told) {
         // After a fault the partition is told again when the fault is gone.
         self.high_watermark = if told.has_fault { -1 } else { told.high_watermark };
         self.log_start_offset = told.log_start_offset;
-        news
     }
 }
 
@@ -368,7 +387,12 @@ mod tests {
     fn only_news_are_told_and_what_was_told_goes_last() {
         let mut bench = Bench::new();
         let id = bench.create(&[(0, 0), (1, 0)]);
-        let mut news = |partition_index, told| bench.sessions.is_news(id, &partition(partition_index), told);
+        let mut news = |partition_index, told| {
+            let named = partition(partition_index);
+            let news = bench.sessions.is_news(id, &named, told);
+            bench.sessions.tell(id, &named, told);
+            news
+        };
         assert!(!news(0, NEWS));
         assert!(news(0, Told { high_watermark: 6, ..NEWS }));
         assert!(!news(0, Told { high_watermark: 6, ..NEWS }));

@@ -6,6 +6,7 @@
 use super::core::{ConnectionId, Context};
 use super::denials::Denials;
 use super::groups::{GroupSettings, Groups};
+use super::quotas::Quotas;
 use super::sessions::Sessions;
 use super::storage::{Limits, Storage};
 use super::topic::{Partition, Topic, Topics, check_name};
@@ -69,6 +70,7 @@ pub(super) struct State {
     pub(super) topics: Topics,
     pub(super) storage: Storage,
     pub(super) denials: Denials,
+    pub(super) quotas: Quotas,
     pub(super) groups: Groups,
     pub(super) transactions: Transactions,
     /// What brokers say of the cluster that have not heard of its changes since.
@@ -123,6 +125,7 @@ impl State {
             topics: Topics::default(),
             storage: Storage::default(),
             denials: Denials::default(),
+            quotas: Quotas::default(),
             held_metadata: BTreeMap::new(),
             sessions: BTreeMap::new(),
             producer_ids: ProducerIds::default(),

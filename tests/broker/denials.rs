@@ -152,7 +152,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-fn login(peer: &mut Peer, name: &str, password: &str) {
+pub fn login(peer: &mut Peer, name: &str, password: &str) {
     peer.ask(1, SaslHandshakeRequest { mechanism: "PLAIN".into() });
     let auth_bytes = Bytes::from(format!("\0{name}\0{password}"));
     assert_eq!(peer.ask(2, SaslAuthenticateRequest { auth_bytes }).error_code, ErrorCode::NONE);

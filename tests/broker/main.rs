@@ -27,6 +27,7 @@ mod embedded;
 mod faults;
 mod groups;
 mod peer;
+mod quotas;
 mod storage;
 mod three;
 mod transactions;

@@ -13,15 +13,21 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// One connection.
 pub struct Peer {
     stream: TcpStream,
+    client_id: &'static str,
     next_correlation_id: i32,
 }
 
 impl Peer {
     pub fn connect(address: &str) -> Peer {
+        Peer::named("peer", address)
+    }
+
+    /// One that calls itself by this name.
+    pub fn named(client_id: &'static str, address: &str) -> Peer {
         let stream = TcpStream::connect(address).expect("the broker takes connections");
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Peer { stream, next_correlation_id: 0 }
+        Peer { stream, client_id, next_correlation_id: 0 }
     }
 
     /// Asks in a version and takes the answer.
@@ -51,7 +57,7 @@ impl Peer {
     /// Sends without waiting for an answer.
     pub fn send(&mut self, version: i16, request: AnyRequest) -> i32 {
         self.next_correlation_id += 1;
-        let frame = frame(version, self.next_correlation_id, &request);
+        let frame = frame_of(self.client_id, version, self.next_correlation_id, &request);
         self.send_frame(&frame);
         self.next_correlation_id
     }
@@ -100,12 +106,16 @@ impl Peer {
 
 /// A request as it lies on the wire, without its length.
 pub fn frame(version: i16, correlation_id: i32, request: &AnyRequest) -> Vec<u8> {
+    frame_of("peer", version, correlation_id, request)
+}
+
+fn frame_of(client_id: &'static str, version: i16, correlation_id: i32, request: &AnyRequest) -> Vec<u8> {
     let key = request.key();
     let header = RequestHeader {
         request_api_key: key,
         request_api_version: version,
         correlation_id,
-        client_id: Some(ClientId("peer".into())),
+        client_id: Some(ClientId(client_id.into())),
     };
     let header_version = api(key).unwrap().request_header_version(version);
     let mut bytes = BytesMut::new();

@@ -1,5 +1,5 @@
 //! The producer as a program sees it, against embedded brokers on simulated time: [`deliveries`](mod@deliveries),
-//! [`room`](mod@room) in the buffer, [`placing`](mod@placing), how it follows its [`topics`](mod@topics), what some
+//! [`room`](mod@room) in the buffer, [`placing`](mod@placing), how it follows its [`topics`](mod@topics), under [`quotas`](mod@quotas), what some
 //! [`settings`](mod@settings) bring about, and what it [`tells`](mod@tells) of itself.
 //!
 //! What becomes of records under faults is in `tests/sim` and `tests/scenarios`; rules for each error code are with the batcher.
@@ -17,6 +17,7 @@
 
 mod deliveries;
 mod placing;
+mod quotas;
 mod room;
 mod settings;
 mod tells;

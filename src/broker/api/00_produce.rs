@@ -5,6 +5,7 @@
 //! Different from Kafka: codec and offsets are never changed, so `compression.type` of a topic has no effect and a batch
 //! whose offsets have holes is refused; attribute bits without a meaning are refused; each error has a text.
 
+use super::throttle_time_ms;
 use crate::broker::core::{Context, Step};
 use crate::broker::log::{Appended, Sequence, Verdict};
 use crate::broker::state::{Now, Refused, State, leader_hint};
@@ -20,6 +21,7 @@ use crate::records::{
     HEADER_LEN,
 };
 use crate::wire::Text;
+use std::time::Duration;
 
 /// The batches of a request, opened, in the order of its topics and partitions.
 pub(in crate::broker) type Checked = Vec<CheckedBatch>;
@@ -203,11 +205,16 @@ pub(super) fn handle(
         let (name, topic_id) = (topic.name, topic.topic_id);
         response.responses.push(ProduceTopicResponse { name, topic_id, partition_responses });
     }
+    let pause = state.quotas.sent(context.client, context.bytes, context.now.at);
     match request.acks {
         // Nothing can be said, so the client is made to look again.
         Acks::NONE if failed => Step::Close("a batch that nobody awaits an answer to was refused"),
+        Acks::NONE if pause > Duration::ZERO => Step::Mute(pause),
         Acks::NONE => Step::Skip,
-        _ => Step::respond(response),
+        _ => {
+            response.throttle_time_ms = throttle_time_ms(pause);
+            Step::respond(response)
+        }
     }
 }
 

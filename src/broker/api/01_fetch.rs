@@ -3,18 +3,19 @@
 //!
 //! Different from Kafka: batches come whole, never cut off at the limit; a fetch waits five minutes at the most.
 
-use super::Outcome;
+use super::{Outcome, throttle_time_ms};
 use crate::broker::core::{ConnectionId, Context, Step};
 use crate::broker::faults::Refusal;
 use crate::broker::log::Run;
+use crate::broker::quotas::Client;
 use crate::broker::sessions::{self, Named, Told, Wanted};
 use crate::broker::state::{Now, State, check_replica, leader_hint};
 use crate::broker::topic::Partition;
 use crate::messages::{
-    AbortedTransaction, BrokerId, EpochEndOffset, ErrorCode, FetchPartitionResponse, FetchRequest,
-    FetchResponse, FetchTopicResponse, IsolationLevel, RecordSet,
+    AbortedTransaction, ApiKey, EpochEndOffset, ErrorCode, FetchPartitionResponse, FetchRequest,
+    FetchResponse, FetchTopicResponse, IsolationLevel, RecordSet, api as row_of,
 };
-use crate::wire::Text;
+use crate::wire::{self, Text};
 use std::time::{Duration, Instant};
 
 /// The most bytes of an answer, whatever the client asks for (Kafka's `fetch.max.bytes` of the broker).
@@ -25,7 +26,7 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 /// A fetch that is being answered, now or later.
 #[derive(Debug)]
 pub(in crate::broker) struct Fetching {
-    broker: BrokerId,
+    client: Client,
     connection: ConnectionId,
     version: i16,
     until: Instant,
@@ -64,9 +65,11 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: &FetchReq
         }
     };
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(MAX_WAIT);
-    let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_BYTES);
+    // More than a quota can ever allow would be kept back for ever.
+    let most = state.quotas.most_at_once(context.client).min(MAX_BYTES);
+    let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(most);
     let fetching = Box::new(Fetching {
-        broker: context.broker,
+        client: context.client.clone(),
         connection: context.connection,
         version: context.version,
         until: crate::task::after(context.now.at, wait),
@@ -84,6 +87,12 @@ pub(super) fn handle(state: &mut State, context: Context<'_>, request: &FetchReq
             Outcome::Fetching(fetching)
         }
     }
+}
+
+/// The bytes that quotas count (Kafka's `FetchResponse.sizeOf`).
+fn size_of_answer(response: &FetchResponse, version: i16) -> usize {
+    let flexible = row_of(ApiKey::FETCH).is_some_and(|row| row.flexible.has(version));
+    wire::size(response, version, flexible).map_or(0, |bytes| bytes.saturating_add(size_of::<i32>()))
 }
 
 /// Whether a code is about a fetch session, and so about the request as a whole.
@@ -170,7 +179,7 @@ impl Fetching {
         }
         let partition = state.topics.partition(&name, named.partition)?;
         // Followers serve those who may be sent to them (KIP-392).
-        check_replica(partition, self.broker, wanted.leader_epoch, self.version >= 11)?;
+        check_replica(partition, self.client.broker, wanted.leader_epoch, self.version >= 11)?;
         let log = &partition.log;
         let mut served = Served {
             high_watermark: log.end_offset(),
@@ -192,26 +201,25 @@ impl Fetching {
     }
 
     fn respond(&self, state: &mut State, served: Vec<Served>, now: Now) -> FetchResponse {
-        let mut response = FetchResponse::default();
         let told: Vec<Told> = served.iter().map(Served::told).collect();
-        match self.session {
-            sessions::Context::Sessionless => {}
-            sessions::Context::New => {
-                let all: Vec<_> = self
-                    .wanted
-                    .iter()
-                    .zip(&told)
-                    .map(|((named, wanted), told)| (named.clone(), *wanted, *told))
-                    .collect();
-                let by_id = self.version >= 13;
-                let (sessions, rng) = state.sessions(self.broker);
-                response.session_id = sessions.create(&all, by_id, now.at, rng);
-            }
-            sessions::Context::Incremental(id) => response.session_id = id,
+        let mut response = self.tell(state, served, &told);
+        let bytes = || size_of_answer(&response, self.version);
+        let pause = state.quotas.to_get(&self.client, bytes, now.at);
+        if pause.is_zero() {
+            response.session_id = self.remember(state, &told, now);
+            return response;
         }
+        // Nothing is said of partitions, so there is nothing to remember either.
+        let throttle_time_ms = throttle_time_ms(pause);
+        FetchResponse { throttle_time_ms, session_id: self.session.id(), ..Default::default() }
+    }
+
+    /// What there is, as far as it is news.
+    fn tell(&self, state: &State, served: Vec<Served>, told: &[Told]) -> FetchResponse {
+        let mut response = FetchResponse::default();
         for (((named, _), served), told) in self.wanted.iter().zip(served).zip(told) {
             if let sessions::Context::Incremental(id) = self.session
-                && !state.sessions(self.broker).0.is_news(id, named, told)
+                && !state.sessions_of(self.client.broker).is_none_or(|its| its.is_news(id, named, *told))
             {
                 continue;
             }
@@ -230,6 +238,24 @@ impl Fetching {
         response
     }
 
+    /// Keeps in the session what is told, and gives its id.
+    fn remember(&self, state: &mut State, told: &[Told], now: Now) -> i32 {
+        let (sessions, rng) = state.sessions(self.client.broker);
+        let all = self.wanted.iter().zip(told);
+        match self.session {
+            sessions::Context::New => {
+                let all: Vec<_> =
+                    all.map(|((named, wanted), told)| (named.clone(), *wanted, *told)).collect();
+                sessions.create(&all, self.version >= 13, now.at, rng)
+            }
+            sessions::Context::Incremental(id) => {
+                all.for_each(|((named, _), told)| sessions.tell(id, named, *told));
+                id
+            }
+            sessions::Context::Sessionless => self.session.id(),
+        }
+    }
+
     fn partition_response(
         &self,
         state: &State,
@@ -239,7 +265,8 @@ impl Fetching {
     ) -> FetchPartitionResponse {
         let partition = partition(state, named);
         let tells_leader = self.version >= 16;
-        let current_leader = leader_hint(served.error_code, self.broker, partition.filter(|_| tells_leader));
+        let current_leader =
+            leader_hint(served.error_code, self.client.broker, partition.filter(|_| tells_leader));
         if !response.node_endpoints.iter().any(|node| node.node_id == current_leader.leader_id) {
             response.node_endpoints.extend(state.endpoint(current_leader.leader_id));
         }

@@ -77,6 +77,8 @@ use super::faults::Manner;
 use super::state::State;
 use crate::messages::{AnyRequest, ApiKey, SaslAuthenticateResponse, SaslHandshakeResponse};
 
+use std::time::Duration;
+
 pub(super) use fetch::Fetching;
 pub(super) use group_wait::GroupWait;
 pub(super) use metadata::snapshot as metadata_snapshot;
@@ -138,6 +140,11 @@ pub(super) fn check(request: &AnyRequest, version: i16) -> Checked {
         AnyRequest::Produce(request) => produce::check(request, version),
         _ => Checked::default(),
     }
+}
+
+/// A pause as answers tell it.
+fn throttle_time_ms(pause: Duration) -> i32 {
+    i32::try_from(pause.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// Answers a request.

@@ -3,6 +3,7 @@
 use super::Cluster;
 use crate::broker::denials::{Denial, DenialId};
 use crate::broker::faults::{Fate, Fault, FaultId};
+use crate::broker::quotas::{Quota, QuotaEntity};
 use crate::broker::watch::{SeenCommit, SeenConnect, SeenRequest};
 
 /// Requests, and faults.
@@ -55,5 +56,16 @@ impl Cluster {
     /// Removes a denial, and says whether it was still there.
     pub fn allow(&self, denial: DenialId) -> bool {
         self.shared.with(|core| core.state_mut().denials.remove(denial))
+    }
+
+    /// Gives somebody a quota from now on, in place of the one that there was. Who goes beyond is told so (`throttle_time_ms`), and not
+    /// read from for so long; fetches are answered with nothing.
+    pub fn set_quota(&self, entity: QuotaEntity, quota: Quota) {
+        self.shared.with(|core| core.state_mut().quotas.set(entity, quota));
+    }
+
+    /// Removes a quota, and says whether it was there. Who is held back stays so for as long as was said.
+    pub fn remove_quota(&self, entity: &QuotaEntity) -> bool {
+        self.shared.with(|core| core.state_mut().quotas.remove(entity))
     }
 }

@@ -34,23 +34,33 @@ use std::time::Duration;
 pub struct Target {
     address: String,
     /// Keeps an embedded one alive.
-    _embedded: Option<(tokio::runtime::Runtime, Broker)>,
+    embedded: Option<(tokio::runtime::Runtime, Broker)>,
 }
 
 impl Target {
-    fn embedded() -> Target {
+    pub fn embedded() -> Target {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let broker = runtime.block_on(Broker::builder().start()).unwrap();
-        Target { address: broker.bootstrap_servers(), _embedded: Some((runtime, broker)) }
+        Target { address: broker.bootstrap_servers(), embedded: Some((runtime, broker)) }
     }
 
-    fn real(address: &str) -> Target {
-        Target { address: address.to_owned(), _embedded: None }
+    pub fn real(address: &str) -> Target {
+        Target { address: address.to_owned(), embedded: None }
     }
 
     pub fn connect(&self) -> Peer {
         Peer::connect(&self.address)
+    }
+
+    /// The same for a client of this name.
+    pub fn connect_as(&self, client_id: &'static str) -> Peer {
+        Peer::named(client_id, &self.address)
+    }
+
+    /// The broker, where it is embedded.
+    pub fn broker(&self) -> &Broker {
+        &self.embedded.as_ref().expect("an embedded broker").1
     }
 
     /// A topic of one partition that nobody else uses.
