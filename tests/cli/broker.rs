@@ -2,6 +2,7 @@
 
 use crate::tool::{Running, Tool, topic};
 use std::fs;
+use std::time::{Duration, Instant};
 
 /// What it prints, once it is there.
 fn settings(broker: &Running, lines: usize) -> Vec<String> {
@@ -116,6 +117,66 @@ fn it_passes_for_an_older_release_and_bounds_what_it_keeps() {
 }
 
 #[test]
+fn it_takes_tokens_that_nobody_signed_and_keeps_their_users_from_what_is_denied() {
+    let (tool, topic) = (Tool::bare(), topic());
+    let rule = format!("operation=Write,topic={topic},principal=User:alice");
+    let start = format!("broker --listen 127.0.0.1:0 --oauthbearer-unsecured --deny {rule} -q");
+    let mut broker = tool.start(&start);
+    let settings = settings(&broker, 4);
+    assert_eq!(settings[1..3], ["security.protocol=SASL_PLAINTEXT", "sasl.mechanism=OAUTHBEARER"]);
+    fs::write(tool.folder().join("broker.properties"), settings.join("\n")).unwrap();
+    let as_user = |user: &str| {
+        let login = format!("-X sasl.oauthbearer.config=principal={user}");
+        tool.run(&format!("-F broker.properties {login} produce {topic}"), "one\n")
+    };
+    as_user("bob").success();
+    let denied = as_user("alice");
+    assert_eq!(denied.code, Some(1));
+    assert!(denied.stderr.contains("TOPIC_AUTHORIZATION_FAILED"), "{}", denied.stderr);
+    broker.signal("INT");
+    assert_eq!(broker.end(), Some(0));
+}
+
+#[test]
+fn it_takes_the_tokens_that_it_is_told_of() {
+    let tool = Tool::bare();
+    // Of alice, until the year 2100: the tool reads from it when to get another.
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSIsImV4cCI6NDEwMjQ0NDgwMH0.";
+    let mut broker = tool.start(&format!("broker --listen 127.0.0.1:0 --oauthbearer alice:{token} -q"));
+    let mut settings = settings(&broker, 3);
+    assert!(settings.iter().all(|line| !line.contains(token)), "{settings:?}");
+    let file = tool.folder().join("token");
+    settings.push(format!("sasl.oauthbearer.token.endpoint.url=file://{}", file.display()));
+    fs::write(tool.folder().join("broker.properties"), settings.join("\n")).unwrap();
+    for (content, code) in [(token.to_owned(), Some(0)), (token.replace("MH0", "MX0"), Some(1))] {
+        fs::write(&file, content).unwrap();
+        let run = tool.run("-F broker.properties topics", "");
+        assert_eq!(run.code, code, "{}", run.stderr);
+    }
+    broker.signal("INT");
+    assert_eq!(broker.end(), Some(0));
+}
+
+#[test]
+fn it_holds_clients_to_quotas() {
+    let (tool, topic) = (Tool::bare(), topic());
+    let quota = "client=slow,consumer_byte_rate=100000";
+    let mut broker = tool.start(&format!("broker --listen 127.0.0.1:0 --partitions 1 --quota {quota} -q"));
+    let server = settings(&broker, 1).remove(0);
+    let server = server.strip_prefix("bootstrap.servers=").unwrap();
+    // Two batches, which are more than what may be got at once: ten seconds' worth.
+    let lines = format!("{0}\n{0}\n", "x".repeat(530_000));
+    tool.run(&format!("-b {server} produce {topic}"), &lines).success();
+    let began = Instant::now();
+    let read =
+        tool.lines(&format!("-b {server} consume {topic} -o beginning -e -f %S -X client.id=slow"), "");
+    assert_eq!(read.concat(), "530000530000");
+    assert!(began.elapsed() >= Duration::from_millis(590), "{:?}", began.elapsed());
+    broker.signal("INT");
+    assert_eq!(broker.end(), Some(0));
+}
+
+#[test]
 fn the_authority_can_be_written_where_one_wants_it() {
     let tool = Tool::bare();
     let mut broker = tool.start("broker --listen 127.0.0.1:0 --tls --ca-file ca.pem -q");
@@ -164,6 +225,9 @@ fn what_it_cannot_do_is_a_usage_error() {
         "broker --sasl alice",
         "broker --sasl :x",
         "broker --ca-file x",
+        "broker --oauthbearer alice",
+        "broker --deny topic=t",
+        "broker --quota producer_byte_rate=1",
         "broker --advertise :1",
         "broker --advertise host:",
         "broker --advertise host:0",

@@ -4,11 +4,14 @@
 //! `-F broker.properties`. It is there once the broker takes connections. How kcat, Java's tools and this one reach it is said
 //! on standard error. A password is not printed.
 
+mod rules;
+
 use crate::failure::{Failure, Outcome};
 use crate::signals::Signals;
 use crate::{connection, output};
-use ottla::broker::Broker;
+use ottla::broker::{Broker, BrokerBuilder, Denial, Quota, QuotaEntity, TokenOwner};
 use ottla::task;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,6 +36,20 @@ pub(crate) struct Options {
     /// Let in only who knows this, by PLAIN or SCRAM; can be given again and again
     #[arg(long, value_name = "USER:PASSWORD")]
     sasl: Vec<Login>,
+    /// Let in who has this token, by OAUTHBEARER; can be given again and again
+    #[arg(long, value_name = "USER:TOKEN")]
+    oauthbearer: Vec<Login>,
+    /// Let in whoever says who he is with a token that nobody signed, by OAUTHBEARER, as Kafka does by default
+    #[arg(long, conflicts_with = "oauthbearer")]
+    oauthbearer_unsecured: bool,
+    /// Keep clients from something as an ACL would: operation=Write,topic=NAME (or group=NAME, transactional-id=NAME, cluster),
+    /// of everybody or of principal=User:NAME; can be given again and again
+    #[arg(long, value_name = "KEY=VALUE,..", value_parser = rules::denial)]
+    deny: Vec<Denial>,
+    /// Hold clients to so many bytes a second: user=NAME or user-defaults, client=NAME or client-defaults, or both, and
+    /// producer_byte_rate=BYTES, consumer_byte_rate=BYTES; can be given again and again
+    #[arg(long, value_name = "KEY=VALUE,..", value_parser = rules::quota)]
+    quota: Vec<(QuotaEntity, Quota)>,
     /// Encrypt with TLS, with a certificate of an authority made for the occasion
     #[arg(long)]
     tls: bool,
@@ -46,10 +63,13 @@ pub(crate) struct Options {
 struct Login(String);
 
 impl Login {
-    fn parse(&self) -> Outcome<(&str, &str)> {
-        let parts =
-            self.0.split_once(':').filter(|(name, password)| !name.is_empty() && !password.is_empty());
-        parts.ok_or_else(|| Failure::usage("--sasl: USER:PASSWORD is expected"))
+    fn parse(&self) -> Option<(&str, &str)> {
+        self.0.split_once(':').filter(|(name, secret)| !name.is_empty() && !secret.is_empty())
+    }
+
+    fn parse_all<'a>(logins: &'a [Login], expected: &str) -> Outcome<Vec<(&'a str, &'a str)>> {
+        let parsed = logins.iter().map(Login::parse).collect::<Option<_>>();
+        parsed.ok_or_else(|| Failure::usage(expected))
     }
 }
 
@@ -89,13 +109,18 @@ fn address(text: &str) -> Result<Address, String> {
 
 pub(crate) async fn run(connection: &connection::Options, options: Options) -> Outcome {
     let mut signals = Signals::listen();
-    let users = options.sasl.iter().map(Login::parse).collect::<Outcome<Vec<_>>>()?;
+    let users = Login::parse_all(&options.sasl, "--sasl: USER:PASSWORD is expected")?;
     let mut builder = Broker::builder().listen(&options.listen).partitions(options.partitions);
     if let Some(Address { host, port }) = options.advertise {
         builder = builder.advertise(host, port);
     }
     for (name, password) in &users {
         builder = builder.user(*name, *password);
+    }
+    builder = with_tokens(builder, &options.oauthbearer, options.oauthbearer_unsecured)?;
+    builder = options.deny.into_iter().fold(builder, BrokerBuilder::deny);
+    for (entity, quota) in options.quota {
+        builder = builder.quota(entity, quota);
     }
     if options.tls {
         builder = builder.tls();
@@ -109,11 +134,16 @@ pub(crate) async fn run(connection: &connection::Options, options: Options) -> O
         Some(pem) => Some(CaFile::write(options.ca_file, pem)?),
         None => None,
     };
-    let user = users.first().map(|(name, _)| *name);
-    output::print(&settings(&broker, ca_file.as_ref().map(|file| file.path.as_path()), user))?;
+    let login = match users.first() {
+        Some((name, _)) => Some(Way::Password(name)),
+        None if options.oauthbearer_unsecured => Some(Way::Unsecured),
+        None if !options.oauthbearer.is_empty() => Some(Way::Token),
+        None => None,
+    };
+    output::print(&settings(&broker, ca_file.as_ref().map(|file| file.path.as_path()), login))?;
     if !connection.is_quiet() {
         eprintln!("All that it holds is in memory and gone with it. Ctrl-C ends it.");
-        eprintln!("{}", hints(&broker, ca_file.as_ref().map(|file| file.path.as_path()), user));
+        eprintln!("{}", hints(&broker, ca_file.as_ref().map(|file| file.path.as_path()), login));
     }
     let number = signals.received().await;
     broker.shutdown().await;
@@ -121,22 +151,56 @@ pub(crate) async fn run(connection: &connection::Options, options: Options) -> O
     if number == crate::signals::SIGINT { Ok(()) } else { Err(Failure::Signal(number)) }
 }
 
+/// Takes tokens, if any are to be taken.
+fn with_tokens(builder: BrokerBuilder, logins: &[Login], unsecured: bool) -> Outcome<BrokerBuilder> {
+    let tokens = Login::parse_all(logins, "--oauthbearer: USER:TOKEN is expected")?;
+    if unsecured {
+        return Ok(builder.unsecured_tokens());
+    }
+    if tokens.is_empty() {
+        return Ok(builder);
+    }
+    let users: BTreeMap<String, String> =
+        tokens.iter().map(|(user, token)| ((*token).to_owned(), (*user).to_owned())).collect();
+    Ok(builder.oauth_tokens(move |token| {
+        users.get(token).map(TokenOwner::new).ok_or_else(|| "nobody has this token".to_owned())
+    }))
+}
+
+/// How a client may log in.
+#[derive(Debug, Clone, Copy)]
+enum Way<'a> {
+    /// As this user.
+    Password(&'a str),
+    Token,
+    /// With a token that it makes itself.
+    Unsecured,
+}
+
 /// What a client has to set to reach it.
-fn settings(broker: &Broker, ca_file: Option<&Path>, user: Option<&str>) -> String {
+fn settings(broker: &Broker, ca_file: Option<&Path>, login: Option<Way<'_>>) -> String {
     let mut lines = vec![
         format!("bootstrap.servers={}", broker.bootstrap_servers()),
         format!("security.protocol={}", broker.security_protocol()),
     ];
     lines.extend(ca_file.map(|path| format!("ssl.ca.location={}", escaped(&path.display().to_string()))));
-    if let Some(user) = user {
-        lines.push("sasl.mechanism=SCRAM-SHA-256".to_owned());
-        lines.push(format!("sasl.username={}", escaped(user)));
+    match login {
+        Some(Way::Password(user)) => {
+            lines.push("sasl.mechanism=SCRAM-SHA-256".to_owned());
+            lines.push(format!("sasl.username={}", escaped(user)));
+        }
+        Some(Way::Token) => lines.push("sasl.mechanism=OAUTHBEARER".to_owned()),
+        Some(Way::Unsecured) => {
+            lines.push("sasl.mechanism=OAUTHBEARER".to_owned());
+            lines.push("enable.sasl.oauthbearer.unsecure.jwt=true".to_owned());
+        }
+        None => {}
     }
     lines.join("\n")
 }
 
 /// How clients of all kinds reach it.
-fn hints(broker: &Broker, ca_file: Option<&Path>, user: Option<&str>) -> String {
+fn hints(broker: &Broker, ca_file: Option<&Path>, login: Option<Way<'_>>) -> String {
     let (servers, protocol) = (broker.bootstrap_servers(), broker.security_protocol());
     if protocol == "PLAINTEXT" {
         return [
@@ -154,14 +218,31 @@ fn hints(broker: &Broker, ca_file: Option<&Path>, user: Option<&str>) -> String 
         java.push("ssl.truststore.type=PEM".to_owned());
         java.push(format!("ssl.truststore.location={}", escaped(ca)));
     }
-    if let Some(user) = user {
-        // The kcat of today's distributions does SCRAM wrong (librdkafka before 2.6.1).
-        shared += &format!(" -X sasl.mechanism=PLAIN -X sasl.username={user} -X sasl.password=..");
-        java.push("sasl.mechanism=PLAIN".to_owned());
-        java.push(format!(
-            "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
-             username=\"{user}\" password=\"..\";"
-        ));
+    match login {
+        Some(Way::Password(user)) => {
+            // The kcat of today's distributions does SCRAM wrong (librdkafka before 2.6.1).
+            shared += &format!(" -X sasl.mechanism=PLAIN -X sasl.username={user} -X sasl.password=..");
+            java.push("sasl.mechanism=PLAIN".to_owned());
+            java.push(format!(
+                "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+                 username=\"{user}\" password=\"..\";"
+            ));
+        }
+        Some(Way::Token) => {
+            shared += " -X sasl.mechanism=OAUTHBEARER";
+            java.push("sasl.mechanism=OAUTHBEARER".to_owned());
+        }
+        Some(Way::Unsecured) => {
+            shared += " -X sasl.mechanism=OAUTHBEARER -X enable.sasl.oauthbearer.unsecure.jwt=true \
+                       -X sasl.oauthbearer.config=principal=..";
+            java.push("sasl.mechanism=OAUTHBEARER".to_owned());
+            java.push(
+                "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                 unsecuredLoginStringClaim_sub=\"..\";"
+                    .to_owned(),
+            );
+        }
+        None => {}
     }
     let java: Vec<String> = java.into_iter().map(|line| format!("           {line}")).collect();
     [
