@@ -28,6 +28,7 @@ mod franz;
 mod groups;
 mod programs;
 mod rdkafka;
+mod tokens;
 mod transactions;
 
 use ottla::broker::{
