@@ -241,6 +241,13 @@ fn a_broker_passes_for_one_of_an_older_release() {
     assert_eq!(newest("3.7", ApiKey::DESCRIBE_TOPIC_PARTITIONS), None);
     assert_eq!(newest("3.9", ApiKey::DESCRIBE_TOPIC_PARTITIONS), Some(0));
     assert_eq!(newest("3.9", ApiKey::DESCRIBE_CONFIGS), Some(4));
+    let features = |release: &str| {
+        let features = offered(release).finalized_features;
+        features.iter().map(|feature| (feature.name.to_string(), feature.max_version_level)).collect::<Vec<_>>()
+    };
+    let of_4_0 = [("group.version".to_owned(), 1), ("transaction.version".to_owned(), 2)];
+    assert_eq!(features("4.0"), of_4_0);
+    assert_eq!(features("3.9"), [], "clients would take it for one of the second generation of transactions");
     assert_eq!(offered("4.3").api_keys.len(), offered("4.2").api_keys.len());
     let wrong = runtime.block_on(Broker::builder().as_version("1.0").start()).unwrap_err().to_string();
     assert!(wrong.contains("1.0") && wrong.contains("2.8, 3.0"), "{wrong}");

@@ -73,6 +73,23 @@ fn javas_copier_copies_each_record_once_whatever_it_aborts() {
     }
 }
 
+/// Before KIP-890 the producer says itself which partitions and groups its transaction has.
+#[test]
+fn javas_copier_takes_a_broker_of_before_for_one() {
+    if !has_java() || !has_kcat() {
+        return;
+    }
+    for release in ["2.8", "3.9"] {
+        let builder = ottla::broker::Broker::builder().partitions(3).keep_requests(10_000);
+        let bench = Bench::new(builder.as_version(release));
+        let sent = bench.filled("from", 1);
+        bench.copy("from", "to", "copier", &["--use-group-metadata"]);
+        assert_eq!(sorted(bench.committed("to", RECORDS)), sorted(sent), "{release}");
+        let asked = |api: &str| bench.broker.requests().iter().any(|seen| seen.api == api);
+        assert!(asked("AddPartitionsToTxn") && asked("AddOffsetsToTxn"), "{release}");
+    }
+}
+
 #[test]
 fn kcat_produces_in_a_transaction_and_reads_what_is_committed() {
     if !has_kcat() {

@@ -8,8 +8,18 @@ use crate::messages::{
 use crate::wire::Text;
 
 /// The features whose levels clients go by, at the levels that a new cluster of Kafka 4.3 has: which generation of
-/// transactions producers may be of (KIP-890), and that there are groups of the new protocol (KIP-848). Levels begin with 0.
-const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("transaction.version", 2)];
+/// transactions producers may be of (KIP-890), and that there are groups of the new protocol (KIP-848). Levels begin with 0. Each
+/// with the API and version that came with it: a broker of an older release has neither.
+const FEATURES: [Feature; 2] = [
+    Feature { name: "group.version", level: 1, since: (ApiKey::CONSUMER_GROUP_HEARTBEAT, 1) },
+    Feature { name: "transaction.version", level: 2, since: (ApiKey::END_TXN, 5) },
+];
+
+struct Feature {
+    name: &'static str,
+    level: i16,
+    since: (ApiKey, i16),
+}
 
 pub(super) fn handle(
     state: &State,
@@ -32,22 +42,27 @@ pub(super) fn handle(
     if context.version >= 3 && !names.iter().all(|name| is_software_name(name)) {
         return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..Default::default() };
     }
+    let features = || FEATURES.iter().filter(|feature| offer.serves(feature.since.0, feature.since.1));
     ApiVersionsResponse {
         api_keys: offer.listing(),
         // Clients of version 3 cannot read levels that begin with 0 (KAFKA-17011).
-        supported_features: FEATURES.iter().filter(|_| context.version >= 4).map(supported).collect(),
+        supported_features: features().filter(|_| context.version >= 4).map(supported).collect(),
         finalized_features_epoch: 0,
-        finalized_features: FEATURES.iter().map(finalized).collect(),
+        finalized_features: features().map(finalized).collect(),
         ..Default::default()
     }
 }
 
-fn supported((name, level): &(&'static str, i16)) -> SupportedFeature {
-    SupportedFeature { name: Text::from_static(name), min_version: 0, max_version: *level }
+fn supported(feature: &Feature) -> SupportedFeature {
+    SupportedFeature { name: Text::from_static(feature.name), min_version: 0, max_version: feature.level }
 }
 
-fn finalized((name, level): &(&'static str, i16)) -> FinalizedFeature {
-    FinalizedFeature { name: Text::from_static(name), max_version_level: *level, min_version_level: *level }
+fn finalized(feature: &Feature) -> FinalizedFeature {
+    FinalizedFeature {
+        name: Text::from_static(feature.name),
+        max_version_level: feature.level,
+        min_version_level: feature.level,
+    }
 }
 
 /// Letters and digits, with dots and dashes between them.
