@@ -5,7 +5,7 @@
 //! so that it stands where the API has a place for it.
 //!
 //! Different from Kafka: a request about several groups is refused as a whole when one of them is denied; ListGroups shows all;
-//! whoever may create topics in the cluster may still be kept from creating one; the bits of authorized operations do not tell.
+//! whoever may create or delete topics in the cluster may still be kept from one; the bits of authorized operations do not tell.
 
 use super::faults::{Concerned, Refusal, Scope, concerned};
 use super::state::State;
@@ -192,7 +192,14 @@ fn asked(state: &State, broker: BrokerId, request: &AnyRequest) -> Vec<Asked> {
         | AnyRequest::DescribeTopicPartitions(_) => topics(Describe),
         AnyRequest::CreateTopics(_) => topics(Create),
         AnyRequest::CreatePartitions(_) => topics(Alter),
-        AnyRequest::DeleteTopics(_) | AnyRequest::DeleteRecords(_) => topics(Delete),
+        AnyRequest::DeleteTopics(request) => {
+            // Who names a topic must be allowed to know of it.
+            let by_state = request.topics.iter().filter_map(|topic| topic.name.as_ref());
+            let named = request.topic_names.iter().chain(by_state);
+            let named = named.map(|name| (Describe, Resource::Topic(name.to_string())));
+            topics(Delete).into_iter().chain(named).collect()
+        }
+        AnyRequest::DeleteRecords(_) => topics(Delete),
         AnyRequest::DescribeConfigs(request) => {
             let its = request.resources.iter();
             let its = its.map(|resource| (resource.resource_type, resource.resource_name.as_str()));

@@ -23,6 +23,7 @@ mod batch;
 mod cases;
 mod cluster;
 mod denials;
+mod denied;
 mod embedded;
 mod faults;
 mod groups;
