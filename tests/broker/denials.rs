@@ -243,7 +243,10 @@ fn a_broker_passes_for_one_of_an_older_release() {
     assert_eq!(newest("3.9", ApiKey::DESCRIBE_CONFIGS), Some(4));
     let features = |release: &str| {
         let features = offered(release).finalized_features;
-        features.iter().map(|feature| (feature.name.to_string(), feature.max_version_level)).collect::<Vec<_>>()
+        features
+            .iter()
+            .map(|feature| (feature.name.to_string(), feature.max_version_level))
+            .collect::<Vec<_>>()
     };
     let of_4_0 = [("group.version".to_owned(), 1), ("transaction.version".to_owned(), 2)];
     assert_eq!(features("4.0"), of_4_0);
