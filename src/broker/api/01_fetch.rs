@@ -204,7 +204,7 @@ impl Fetching {
         let told: Vec<Told> = served.iter().map(Served::told).collect();
         let mut response = self.tell(state, served, &told);
         let bytes = || size_of_answer(&response, self.version);
-        let pause = state.quotas.to_get(&self.client, bytes, now.at);
+        let pause = state.quotas.gets(&self.client, bytes, now.at);
         if pause.is_zero() {
             response.session_id = self.remember(state, &told, now);
             return response;

@@ -217,7 +217,7 @@ impl Quotas {
     }
 
     /// The same for bytes that a client is to get. When it says for how long they must not be sent, and are not counted.
-    pub(super) fn to_get(
+    pub(super) fn gets(
         &mut self,
         client: &Client,
         bytes: impl FnOnce() -> usize,
@@ -268,6 +268,7 @@ impl Quotas {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task;
 
     fn client(broker: i32, user: &str, client_id: &str) -> Client {
         Client { broker: BrokerId(broker), user: user.to_owned(), client_id: client_id.to_owned() }
@@ -304,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_shared_by_those_whom_the_quota_does_not_tell_apart() {
-        let now = Instant::now();
+        let now = task::now();
         let over = |entity: QuotaEntity, other: Client| {
             let mut quotas = Quotas::default();
             quotas.set(entity, Quota::new().producer_byte_rate(100));
@@ -325,21 +326,21 @@ mod tests {
 
     #[test]
     fn what_is_kept_back_is_not_counted() {
-        let (mut quotas, now) = (Quotas::default(), Instant::now());
+        let (mut quotas, now) = (Quotas::default(), task::now());
         quotas.set(QuotaEntity::default_client_id(), Quota::new().consumer_byte_rate(100));
         let client = client(1, "u", "c");
-        assert_eq!(quotas.to_get(&client, || 900, now), Duration::ZERO);
-        assert_eq!(quotas.to_get(&client, || 200, now), Duration::from_secs(1));
-        assert_eq!(quotas.to_get(&client, || 100, now), Duration::ZERO);
+        assert_eq!(quotas.gets(&client, || 900, now), Duration::ZERO);
+        assert_eq!(quotas.gets(&client, || 200, now), Duration::from_secs(1));
+        assert_eq!(quotas.gets(&client, || 100, now), Duration::ZERO);
         assert_eq!(quotas.sent(&client, 1 << 40, now), Duration::ZERO, "the other way there is no limit");
-        assert_eq!(quotas.to_get(&client, || 100, now), Duration::from_secs(1));
+        assert_eq!(quotas.gets(&client, || 100, now), Duration::from_secs(1));
         quotas.forget(BrokerId(1));
-        assert_eq!(quotas.to_get(&client, || 1_000, now), Duration::ZERO);
+        assert_eq!(quotas.gets(&client, || 1_000, now), Duration::ZERO);
     }
 
     #[test]
     fn clients_by_the_thousand_take_no_more_memory_than_is_allowed() {
-        let (mut quotas, began) = (Quotas::default(), Instant::now());
+        let (mut quotas, began) = (Quotas::default(), task::now());
         quotas.set(QuotaEntity::default_client_id(), Quota::new().producer_byte_rate(1));
         let count = |quotas: &mut Quotas, from: usize, to: usize, now| {
             (from..to).for_each(|n| {

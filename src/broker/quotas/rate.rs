@@ -90,6 +90,7 @@ fn has_passed(since: Instant, now: Instant, ms: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task;
 
     /// What Kafka's own classes (`Sensor`, `Rate`, `QuotaUtils.throttleTime`) said of a quota of 1000 bytes a second: milliseconds, bytes, the
     /// pause in milliseconds, and whether the bytes were taken back.
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn pauses_are_those_of_kafka() {
-        let began = Instant::now();
+        let began = task::now();
         let mut rate = Rate::new(began);
         for (at_ms, bytes, pause_ms, taken_back) in KAFKAS {
             let now = began + Duration::from_millis(at_ms);
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn who_was_idle_may_have_ten_seconds_worth_at_once() {
-        let mut now = Instant::now();
+        let mut now = task::now();
         let mut rate = Rate::new(now);
         for _ in 0..3 {
             rate.count(10_000.0, now);
@@ -175,7 +176,7 @@ mod tests {
 
     #[test]
     fn who_keeps_to_the_pauses_keeps_to_the_rate() {
-        let began = Instant::now();
+        let began = task::now();
         let mut rate = Rate::new(began);
         let (mut now, mut sent) = (began, 0u64);
         while now < began + Duration::from_secs(600) {
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_stands_still_or_goes_back_does_no_harm() {
-        let now = Instant::now() + Duration::from_secs(60);
+        let now = task::now() + Duration::from_secs(60);
         let mut rate = Rate::new(now);
         rate.count(1e300, now);
         rate.count(5.0, now - Duration::from_secs(30));
