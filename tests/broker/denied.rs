@@ -8,7 +8,7 @@ use crate::peer::Peer;
 use crate::real::{kafka::unique, process::run};
 use ottla::broker::{Broker, Denial, Operation};
 use ottla::messages::*;
-use ottla::wire::Uuid;
+use ottla::wire::{Text, Uuid};
 use std::path::Path;
 use std::time::Duration;
 
@@ -197,25 +197,31 @@ impl Asker {
         self.ask("of a transactional id", 9, produce);
     }
 
-    fn of_groups(&mut self) {
-        let group = |own: &Asker, of: &str| own.name(of).as_str().into();
+    fn group(&self, of: &str) -> Text {
+        self.name(of).as_str().into()
+    }
+
+    fn of_members(&mut self) {
         for (of, version) in [("DESCRIBE", 3), ("DESCRIBE", 4), ("OK", 4)] {
-            let find = FindCoordinatorRequest::one(CoordinatorType::GROUP, group(self, of), version);
+            let find = FindCoordinatorRequest::one(CoordinatorType::GROUP, self.group(of), version);
             self.ask(of, version, find);
         }
-        let read = group(self, "READ");
+        let read = self.group("READ");
         let protocols = vec![JoinGroupProtocol { name: "range".into(), ..Default::default() }];
         let protocol_type = "consumer".into();
-        let (group_id, session_timeout_ms) = (group(self, "READ"), 10_000);
+        let (group_id, session_timeout_ms) = (self.group("READ"), 10_000);
         self.ask(
             "",
             5,
             JoinGroupRequest { group_id, session_timeout_ms, protocol_type, protocols, ..Default::default() },
         );
-        self.ask("", 4, SyncGroupRequest { group_id: group(self, "READ"), ..Default::default() });
-        self.ask("", 4, HeartbeatRequest { group_id: group(self, "READ"), ..Default::default() });
+        self.ask("", 4, SyncGroupRequest { group_id: self.group("READ"), ..Default::default() });
+        self.ask("", 4, HeartbeatRequest { group_id: self.group("READ"), ..Default::default() });
         let members = vec![LeavingMember { member_id: "m".into(), ..Default::default() }];
         self.ask("", 4, LeaveGroupRequest { group_id: read, members, ..Default::default() });
+    }
+
+    fn of_offsets(&mut self) {
         for (of, version) in [("READ", 8), ("OK", 8), ("OK", 10)] {
             let topic = |of| OffsetCommitTopic {
                 name: self.topic(of).name,
@@ -226,13 +232,13 @@ impl Asker {
             self.ask(
                 of,
                 version,
-                OffsetCommitRequest { group_id: group(self, of), topics, ..Default::default() },
+                OffsetCommitRequest { group_id: self.group(of), topics, ..Default::default() },
             );
         }
         for of in ["DESCRIBE", "OK"] {
             let topic = |of| OffsetFetchNamedTopic { name: self.topic(of).name, partition_indexes: vec![0] };
             let topics = Some(["DESCRIBE", "OK", "READ"].map(topic).to_vec());
-            self.ask(of, 7, OffsetFetchRequest { group_id: group(self, of), topics, ..Default::default() });
+            self.ask(of, 7, OffsetFetchRequest { group_id: self.group(of), topics, ..Default::default() });
         }
         for version in [8, 10] {
             let topic = |of| {
@@ -241,7 +247,7 @@ impl Asker {
             };
             let topics = Some(["DESCRIBE", "OK"].map(topic).to_vec());
             let of = |name: &str| OffsetFetchGroup {
-                group_id: group(self, name),
+                group_id: self.group(name),
                 topics: topics.clone(),
                 ..Default::default()
             };
@@ -249,8 +255,13 @@ impl Asker {
                 self.ask("by groups", version, OffsetFetchRequest { groups, ..Default::default() });
             }
         }
+    }
+
+    fn of_groups(&mut self) {
+        self.of_members();
+        self.of_offsets();
         for of in ["DESCRIBE", "OK", "DELETE"] {
-            let groups = vec![group(self, of)];
+            let groups = vec![self.group(of)];
             self.ask(of, 5, DescribeGroupsRequest { groups: groups.clone(), ..Default::default() });
             self.ask(of, 0, ConsumerGroupDescribeRequest { group_ids: groups, ..Default::default() });
         }
@@ -258,12 +269,12 @@ impl Asker {
         for of in ["DELETE", "OK"] {
             let topic = |of| OffsetDeleteTopic { name: self.topic(of).name, partitions: partitions.clone() };
             let topics = ["READ", "OK"].map(topic).to_vec();
-            self.ask(of, 0, OffsetDeleteRequest { group_id: group(self, of), topics });
+            self.ask(of, 0, OffsetDeleteRequest { group_id: self.group(of), topics });
         }
         for (of, topic) in [("READ", "OK"), ("MODERN", "DESCRIBE")] {
             let names = Some(vec![self.topic("OK").name, self.topic(topic).name]);
             let request = ConsumerGroupHeartbeatRequest {
-                group_id: group(self, of),
+                group_id: self.group(of),
                 member_id: "m".into(),
                 rebalance_timeout_ms: 10_000,
                 subscribed_topic_names: names,
@@ -273,7 +284,7 @@ impl Asker {
             self.ask(of, 1, request);
         }
         for of in ["DELETE", "OK", "READ"] {
-            let groups_names = vec![group(self, of)];
+            let groups_names = vec![self.group(of)];
             self.ask(of, 2, DeleteGroupsRequest { groups_names });
         }
     }

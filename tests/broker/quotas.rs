@@ -145,9 +145,9 @@ fn a_quota_may_be_for_a_user() {
         runtime.block_on(builder.quota(alice, Quota::new().producer_byte_rate(100)).start()).unwrap();
     broker.create_topic("t", 1).unwrap();
     let topic = Topic { name: "t".into(), id: ottla::wire::Uuid::ZERO };
-    let throttled = ["alice", "bob"].map(|user| {
+    let throttled = [("alice", "a"), ("bob", "b")].map(|(user, password)| {
         let mut peer = Peer::connect(&broker.bootstrap_servers());
-        crate::denials::login(&mut peer, user, &user[..1]);
+        crate::denials::login(&mut peer, user, password);
         peer.ask(9, topic.produce(batch::large(1_000))).throttle_time_ms > 0
     });
     assert_eq!(throttled, [true, false]);

@@ -92,10 +92,12 @@ fn wait(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     false
 }
 
+/// Writes a record to a partition.
+type Writer<'a> = Box<dyn Fn(usize, &str) + 'a>;
+
 /// A topic, and what was written to it.
 pub(crate) struct Story<'a> {
-    /// Writes a record to a partition.
-    writer: Box<dyn Fn(usize, &str) + 'a>,
+    writer: Writer<'a>,
     written: Vec<String>,
 }
 

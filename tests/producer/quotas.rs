@@ -45,7 +45,7 @@ fn a_consumer_keeps_to_its_rate_and_misses_nothing() {
         let producer = world.producer(&[("max.request.size", "20000")]);
         for n in 0..RECORDS {
             let sent = producer.send(Record::to(TOPIC).partition(0).value(format!("{n:01000}")));
-            let _ = sent.await.unwrap();
+            drop(sent.await.unwrap());
         }
         producer.flush().await.unwrap();
         let quota = Quota::new().consumer_byte_rate(RATE);

@@ -217,12 +217,7 @@ impl Quotas {
     }
 
     /// The same for bytes that a client is to get. When it says for how long they must not be sent, and are not counted.
-    pub(super) fn gets(
-        &mut self,
-        client: &Client,
-        bytes: impl FnOnce() -> usize,
-        now: Instant,
-    ) -> Duration {
+    pub(super) fn gets(&mut self, client: &Client, bytes: impl FnOnce() -> usize, now: Instant) -> Duration {
         let Some((limit, rate)) = self.rate(Flow::Fetch, client, now) else { return Duration::ZERO };
         let bytes = bytes() as f64;
         rate.count(bytes, now);
