@@ -30,15 +30,9 @@ impl Member {
     }
 
     fn kcat(bench: &Bench) -> Member {
-        let mut kcat = Command::new("kcat");
-        kcat.args(["-b", &bench.broker.bootstrap_servers(), "-G", "billing", "-q", "-u"]);
-        kcat.args([
-            "-X",
-            "auto.offset.reset=earliest",
-            "-X",
-            "partition.assignment.strategy=range",
-            "orders",
-        ]);
+        let mut kcat = bench.kcat_command();
+        kcat.args(["-G", "billing", "-q", "-u", "-X", "auto.offset.reset=earliest"]);
+        kcat.args(["-X", "partition.assignment.strategy=range", "orders"]);
         Member::start(kcat)
     }
 
@@ -183,11 +177,12 @@ fn kcat_and_java_are_in_one_group() {
     if !has_java() || !has_kcat() {
         return;
     }
-    let bench = Bench::plain();
-    Story::by_kcat(&bench).tell(|number| match number {
-        0 => Member::java(&bench, "classic"),
-        _ => Member::kcat(&bench),
-    });
+    for bench in Bench::both(Broker::builder) {
+        Story::by_kcat(&bench).tell(|number| match number {
+            0 => Member::java(&bench, "classic"),
+            _ => Member::kcat(&bench),
+        });
+    }
 }
 
 #[test]
@@ -195,8 +190,10 @@ fn javas_consumers_share_a_topic_by_the_new_protocol() {
     if !has_java() || !has_kcat() {
         return;
     }
-    let bench = Bench::new(Broker::builder().consumer_group_heartbeat_interval(Duration::from_millis(300)));
-    Story::by_kcat(&bench).tell(|_| Member::java(&bench, "consumer"));
+    let often = || Broker::builder().consumer_group_heartbeat_interval(Duration::from_millis(300));
+    for bench in Bench::both(often) {
+        Story::by_kcat(&bench).tell(|_| Member::java(&bench, "consumer"));
+    }
 }
 
 #[test]

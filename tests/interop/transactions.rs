@@ -1,6 +1,7 @@
 //! Transactions of independent clients: Apache's own copier, which system tests of Kafka have for this, and kcat.
 
 use super::{Bench, has_java, has_kcat};
+use ottla::broker::Broker;
 use std::collections::BTreeMap;
 
 const RECORDS: usize = 300;
@@ -56,7 +57,7 @@ fn javas_copier_copies_each_record_once_whatever_it_aborts() {
     if !has_java() || !has_kcat() {
         return;
     }
-    let builder = ottla::broker::Broker::builder().partitions(3).keep_requests(10_000);
+    let builder = Broker::builder().partitions(3).keep_requests(10_000);
     for bench in [Bench::new(builder), Bench::three()] {
         let sent = bench.filled("from", 1);
         bench.copy("from", "to", "copier", &["--use-group-metadata"]);
@@ -80,7 +81,7 @@ fn javas_copier_takes_a_broker_of_before_for_one() {
         return;
     }
     for release in ["2.8", "3.9"] {
-        let builder = ottla::broker::Broker::builder().partitions(3).keep_requests(10_000);
+        let builder = Broker::builder().partitions(3).keep_requests(10_000);
         let bench = Bench::new(builder.as_version(release));
         let sent = bench.filled("from", 1);
         bench.copy("from", "to", "copier", &["--use-group-metadata"]);
@@ -95,14 +96,18 @@ fn kcat_produces_in_a_transaction_and_reads_what_is_committed() {
     if !has_kcat() {
         return;
     }
-    let bench = Bench::plain();
-    bench.broker.create_topic("paid", 1).unwrap();
-    for line in ["one\n", "two\n"] {
-        bench.kcat(&["-P", "-t", "paid", "-p", "0", "-X", "transactional.id=till"], line);
+    for bench in Bench::both(Broker::builder) {
+        bench.broker.create_topic("paid", 1).unwrap();
+        for line in ["one\n", "two\n"] {
+            bench.kcat(&["-P", "-t", "paid", "-p", "0", "-X", "transactional.id=till"], line);
+        }
+        let markers: Vec<_> = bench.broker.log("paid", 0).iter().map(|batch| batch.marker).collect();
+        assert_eq!(markers, [None, Some(true), None, Some(true)]);
+        let committed = ["-C", "-t", "paid", "-p", "0", "-o", "beginning", "-e", "-q", "-f", "%o %s\n"];
+        let isolated = [&committed[..], &["-X", "isolation.level=read_committed"]].concat();
+        assert_eq!(bench.kcat(&isolated, "").lines(), ["0 one", "2 two"]);
+        if has_java() {
+            assert_eq!(bench.committed("paid", 2), ["one", "two"]);
+        }
     }
-    let markers: Vec<_> = bench.broker.log("paid", 0).iter().map(|batch| batch.marker).collect();
-    assert_eq!(markers, [None, Some(true), None, Some(true)]);
-    let committed = ["-C", "-t", "paid", "-p", "0", "-o", "beginning", "-e", "-q", "-f", "%o %s\n"];
-    let isolated = [&committed[..], &["-X", "isolation.level=read_committed"]].concat();
-    assert_eq!(bench.kcat(&isolated, "").lines(), ["0 one", "2 two"]);
 }
