@@ -43,12 +43,7 @@ fn closing_waits_for_a_commit_that_takes_long() {
             let world = World::new(1, 1).await;
             world.write(0, 0..3).await;
             let told = Told::default();
-            let heard = told.clone();
-            let listener = move |rebalance: ottla::consumer::Rebalance| {
-                heard.add(&rebalance);
-                std::future::ready(())
-            };
-            let mut consumer = world.member(protocol).on_rebalance(listener).build().await.unwrap();
+            let mut consumer = world.member(protocol).on_rebalance(told.listener()).build().await.unwrap();
             read(&mut consumer, 3).await;
             world.brokers.on_request(|asked| match ApiKey(asked.api_key) {
                 ApiKey::OFFSET_COMMIT => Fate::Delay(3 * SECOND),
@@ -252,13 +247,9 @@ fn whoever_is_cut_off_loses_its_partitions_to_others_and_comes_back() {
         paused(26, async {
             let world = World::new(1, 2).await;
             let told = Told::default();
-            let heard = told.clone();
             let mut cut = world
                 .cooperative_member("cut-off", protocol)
-                .on_rebalance(move |rebalance| {
-                    heard.add(&rebalance);
-                    async {}
-                })
+                .on_rebalance(told.listener())
                 .build()
                 .await
                 .unwrap();
@@ -309,16 +300,8 @@ fn who_is_cast_out_while_it_gives_back_does_not_wait_for_its_commit() {
             world.write(0, 0..10).await;
             world.write(1, 0..10).await;
             let told = Told::default();
-            let heard = told.clone();
             let one = world.cooperative_member("one", protocol).set("auto.commit.interval.ms", "600000");
-            let mut one = one
-                .on_rebalance(move |rebalance| {
-                    heard.add(&rebalance);
-                    async {}
-                })
-                .build()
-                .await
-                .unwrap();
+            let mut one = one.on_rebalance(told.listener()).build().await.unwrap();
             read(&mut one, 20).await;
             let is_told = cast_out(&world, "one", Arc::default());
             let _two = world.cooperative_member("two", protocol).build().await.unwrap();
@@ -386,16 +369,7 @@ fn another_coordinator_takes_over_without_a_rebalance() {
             let world = World::new(3, 2).await;
             world.write(0, 0..10).await;
             let told = Told::default();
-            let heard = told.clone();
-            let mut consumer = world
-                .member(protocol)
-                .on_rebalance(move |rebalance| {
-                    heard.add(&rebalance);
-                    async {}
-                })
-                .build()
-                .await
-                .unwrap();
+            let mut consumer = world.member(protocol).on_rebalance(told.listener()).build().await.unwrap();
             read(&mut consumer, 10).await;
             for round in 0..3 {
                 let before = told.all().len();

@@ -62,16 +62,7 @@ fn the_listener_hears_of_what_comes_and_goes_before_it_does() {
         paused(3, async {
             let world = World::new(1, 2).await;
             let told = Told::default();
-            let heard = told.clone();
-            let mut one = world
-                .member(protocol)
-                .on_rebalance(move |rebalance| {
-                    heard.add(&rebalance);
-                    async {}
-                })
-                .build()
-                .await
-                .unwrap();
+            let mut one = world.member(protocol).on_rebalance(told.listener()).build().await.unwrap();
             settle(&mut [&mut one], |assigned| shared(assigned, &[2])).await;
             assert_eq!(told.of(RebalanceKind::Assigned), [at(0), at(1)]);
             let mut two = world.member(protocol).build().await.unwrap();
@@ -175,16 +166,8 @@ fn a_static_member_comes_back_without_a_rebalance() {
         paused(8, async {
             let world = World::new(1, 2).await;
             let told = Told::default();
-            let heard = told.clone();
             let member = |id: &str| world.member(protocol).set("group.instance.id", id);
-            let mut stays = member("a")
-                .on_rebalance(move |rebalance| {
-                    heard.add(&rebalance);
-                    async {}
-                })
-                .build()
-                .await
-                .unwrap();
+            let mut stays = member("a").on_rebalance(told.listener()).build().await.unwrap();
             let mut goes = member("b").build().await.unwrap();
             settle(&mut [&mut stays, &mut goes], |assigned| shared(assigned, &[1, 1])).await;
             let (before, had) = (told.all().len(), goes.assigned());

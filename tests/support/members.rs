@@ -17,6 +17,15 @@ impl Told {
         self.0.lock().unwrap().push((rebalance.kind(), rebalance.partitions().to_vec()));
     }
 
+    /// A listener that says nothing and takes no time.
+    pub fn listener(&self) -> impl Fn(Rebalance) -> std::future::Ready<()> + Send + Sync + 'static {
+        let told = self.clone();
+        move |rebalance| {
+            told.add(&rebalance);
+            std::future::ready(())
+        }
+    }
+
     pub fn all(&self) -> Vec<Event> {
         self.0.lock().unwrap().clone()
     }

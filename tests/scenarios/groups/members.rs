@@ -21,12 +21,7 @@ super::scenarios! {
 /// A member whose listener writes down what it hears.
 async fn listening(member: ConsumerBuilder) -> (Consumer, Told) {
     let told = Told::default();
-    let heard = told.clone();
-    let listener = move |rebalance: ottla::consumer::Rebalance| {
-        heard.add(&rebalance);
-        std::future::ready(())
-    };
-    (member.on_rebalance(listener).build().await.unwrap(), told)
+    (member.on_rebalance(told.listener()).build().await.unwrap(), told)
 }
 
 async fn two_members_share_a_topic_and_one_leaves(ground: Ground) {
