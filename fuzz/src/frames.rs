@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use bytes::Bytes;
-use ottla::engine::connection::{FrameError, Framer};
+use ottla::engine::connection::{FrameError, Framer, Spares};
 
 const LIMIT: usize = 1 << 20;
 /// What may be reserved ahead of the bytes: one large frame up to 4 MiB, and a chunk.
@@ -19,7 +19,7 @@ pub fn any_split_gives_the_same_frames(mut input: Input<'_>) {
 }
 
 fn feed(stream: &[u8], least: usize, cut: usize) -> Outcome {
-    let mut framer = Framer::new(least, LIMIT);
+    let mut framer = Framer::new(least, LIMIT, Spares::new(LIMIT));
     let mut frames = Vec::new();
     let mut left = stream;
     while !left.is_empty() {

@@ -3,6 +3,7 @@
 use crate::input::Input;
 use crate::messages::row;
 use bytes::{BufMut, Bytes, BytesMut};
+use ottla::engine::connection::Spares;
 use ottla::engine::sasl::{Answer, Query, ScramCredential, ScramHash, TokenVerdict};
 use ottla::engine::serving::{Offer, Options, Received, SaslOptions, SaslStep, Serving};
 use ottla::messages::{APIS, AnyRequest, AnyResponse, ApiKey, RequestHeader};
@@ -21,6 +22,7 @@ pub fn broker(mut input: Input<'_>) {
             offer: Arc::new(Offer::kafka_4_3(APIS.iter().map(|api| api.key))),
             sasl: (choice & 1 == 1).then_some(SaslOptions { mechanisms, session_lifetime: lifetime }),
             max_frame_bytes: 1 << 16,
+            spares: Spares::new(1 << 16),
             max_idle: Duration::from_secs(60),
         },
         now,

@@ -4,6 +4,7 @@ use super::connection::{Ending, Stop, serve, stopped};
 use super::core::{ConnectionId, Core};
 use super::state::Now;
 use super::users::Users;
+use crate::engine::connection::Spares;
 use crate::engine::serving::{Offer, Options, SaslOptions};
 use crate::messages::BrokerId;
 use crate::net::listen::Listen;
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     offer: Arc<Offer>,
     sasl: Option<SaslOptions>,
     max_request_bytes: usize,
+    /// The memory of records that were deleted, for those that are written.
+    spares: Spares,
 }
 
 #[derive(Debug)]
@@ -50,8 +53,9 @@ impl Shared {
         max_request_bytes: usize,
     ) -> Shared {
         let offer = Arc::clone(&core.state().settings.offer);
+        let spares = Spares::new(core.state().settings.limits.bytes_at_once());
         let inner = Mutex::new(Inner { core, wakers: BTreeMap::new() });
-        Shared { inner, users, offer, sasl, max_request_bytes }
+        Shared { inner, users, offer, sasl, max_request_bytes, spares }
     }
 
     pub(super) fn users(&self) -> &Users {
@@ -87,6 +91,7 @@ impl Shared {
             offer: Arc::clone(&self.offer),
             sasl: self.sasl.clone(),
             max_frame_bytes: self.max_request_bytes,
+            spares: self.spares.clone(),
             max_idle: MAX_IDLE,
         }
     }

@@ -27,6 +27,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What is let go at once where it is too much: a sixteenth of all.
+    pub(super) fn bytes_at_once(&self) -> usize {
+        self.max_bytes / 16
+    }
+}
+
 /// What is known of all logs together.
 #[derive(Debug, Default)]
 pub(super) struct Storage {
@@ -79,7 +86,7 @@ impl State {
         self.storage.bytes > self.settings.limits.max_bytes
     }
 
-    /// Lets the largest partitions go down to one size, so that a sixteenth is free.
+    /// Lets the largest partitions go down to one size, so that there is room for more than one append.
     fn make_room(&mut self) {
         let (mut kept, mut sizes) = (0usize, Vec::new());
         for (config, partition) in self.topics.with_config_mut() {
@@ -91,7 +98,7 @@ impl State {
             }
         }
         let max_bytes = self.settings.limits.max_bytes;
-        let goal = max_bytes.saturating_sub(max_bytes / 16).saturating_sub(kept);
+        let goal = max_bytes.saturating_sub(self.settings.limits.bytes_at_once()).saturating_sub(kept);
         let size = level(sizes, goal);
         let mut bytes = kept;
         for (config, partition) in self.topics.with_config_mut() {

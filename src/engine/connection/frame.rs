@@ -1,5 +1,6 @@
 //! Frames: a length of four bytes, then that many bytes.
 
+use super::spares::Spares;
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 
@@ -12,17 +13,24 @@ const EXACT_BYTES: usize = 4 * 1024 * 1024;
 /// The length in front of each frame.
 const LENGTH_BYTES: usize = 4;
 
+/// Frames that are not large, in a row, after which a spare buffer is let go.
+const PATIENCE: u32 = 64;
+
 /// Cuts a stream of bytes into frames.
 ///
 /// A driver reads into [`space`](Framer::space) and takes frames with [`next_frame`](Framer::next_frame). What is reserved ahead of
-/// the bytes is bounded: the chunk, or one large frame up to 4 MiB.
+/// the bytes is bounded: the chunk, or one large frame up to 4 MiB. The buffers of large frames are used again ([`Spares`]).
 #[derive(Debug)]
 pub struct Framer {
-    buffer: BytesMut,
+    /// What came outside of a large frame.
+    chunk: BytesMut,
+    /// The large frame that is under way, from its first byte.
+    large: Option<BytesMut>,
+    spares: Spares,
     max_frame_bytes: usize,
     min_frame_bytes: usize,
-    /// Whether the last frame was larger than a chunk.
-    was_large: bool,
+    /// Frames since the last large one; `None` before the first.
+    since_large: Option<u32>,
 }
 
 /// A length that no frame of Kafka's can have.
@@ -49,8 +57,9 @@ pub enum FrameError {
 
 impl Framer {
     /// A framer that refuses frames of more than `max_frame_bytes` and fewer than `min_frame_bytes`.
-    pub fn new(min_frame_bytes: usize, max_frame_bytes: usize) -> Framer {
-        Framer { buffer: BytesMut::new(), max_frame_bytes, min_frame_bytes, was_large: false }
+    pub fn new(min_frame_bytes: usize, max_frame_bytes: usize, spares: Spares) -> Framer {
+        let chunk = BytesMut::new();
+        Framer { chunk, large: None, spares, max_frame_bytes, min_frame_bytes, since_large: None }
     }
 
     /// Changes the limit from the next frame on; one that has begun under another limit is looked at again.
@@ -63,25 +72,27 @@ impl Framer {
     /// A large frame gets a buffer of its own, and the read stops at its end: nothing of it is copied again, and it
     /// pins nothing but itself.
     pub fn space(&mut self) -> (&mut BytesMut, usize) {
-        let have = self.buffer.len();
-        let missing = self.frame_bytes().map_or(0, |total| total.saturating_sub(have));
-        if missing <= CHUNK_BYTES {
-            if self.buffer.capacity().saturating_sub(have) < missing.max(LENGTH_BYTES) {
-                self.buffer.reserve(CHUNK_BYTES);
+        let have = self.begun().len();
+        let total = self.frame_bytes().unwrap_or(0);
+        let missing = total.saturating_sub(have);
+        if self.large.is_none() && missing > CHUNK_BYTES {
+            let mut large = self.spares.take(total, have.saturating_add(EXACT_BYTES));
+            large.extend_from_slice(&self.chunk);
+            self.chunk.clear();
+            self.large = Some(large);
+        }
+        if let Some(large) = &mut self.large {
+            if large.capacity() == have {
+                large.reserve(missing.min(have));
             }
-            let room = self.buffer.capacity().saturating_sub(have);
-            let room = if self.was_large && have < PEEK_BYTES { room.min(PEEK_BYTES) } else { room };
-            return (&mut self.buffer, room);
+            return (large, missing);
         }
-        if self.buffer.capacity() == have {
-            let ahead = if have == 0 { EXACT_BYTES } else { have.max(EXACT_BYTES) };
-            self.buffer.reserve(missing.min(ahead));
-        } else if have <= CHUNK_BYTES
-            && self.buffer.capacity().saturating_sub(have) < missing.min(EXACT_BYTES)
-        {
-            self.buffer.reserve(missing.min(EXACT_BYTES));
+        if self.chunk.capacity().saturating_sub(have) < missing.max(LENGTH_BYTES) {
+            self.chunk.reserve(CHUNK_BYTES);
         }
-        (&mut self.buffer, missing)
+        let room = self.chunk.capacity().saturating_sub(have);
+        let peeks = self.since_large == Some(0) && have < PEEK_BYTES;
+        (&mut self.chunk, if peeks { room.min(PEEK_BYTES) } else { room })
     }
 
     /// The next whole frame without its length; `None` when more bytes are needed.
@@ -90,23 +101,43 @@ impl Framer {
     /// A length that cannot be; the stream is of no use after it.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
         self.check()?;
-        match self.frame_bytes() {
-            Some(total) if self.buffer.len() >= total => {
-                self.was_large = total > CHUNK_BYTES;
-                let mut frame = self.buffer.split_to(total).freeze();
-                Ok(Some(frame.split_off(LENGTH_BYTES)))
+        let Some(total) = self.frame_bytes().filter(|total| self.begun().len() >= *total) else {
+            return Ok(None);
+        };
+        let mut frame = match self.large.take() {
+            Some(large) => {
+                self.since_large = Some(0);
+                self.spares.lend(large)
             }
-            _ => Ok(None),
-        }
+            None => {
+                self.count_small();
+                self.chunk.split_to(total).freeze()
+            }
+        };
+        Ok(Some(frame.split_off(LENGTH_BYTES)))
     }
 
     /// Whether a frame has begun that is not whole.
     pub fn is_inside_frame(&self) -> bool {
-        !self.buffer.is_empty()
+        !self.begun().is_empty()
+    }
+
+    /// What there is of the next frame, and in the chunk of those behind it.
+    fn begun(&self) -> &BytesMut {
+        self.large.as_ref().unwrap_or(&self.chunk)
+    }
+
+    fn count_small(&mut self) {
+        let Some(count) = &mut self.since_large else { return };
+        *count = count.saturating_add(1);
+        if *count > PATIENCE {
+            *count = 1;
+            self.spares.let_one_go();
+        }
     }
 
     fn length(&self) -> Option<i32> {
-        self.buffer.first_chunk::<LENGTH_BYTES>().map(|head| i32::from_be_bytes(*head))
+        self.begun().first_chunk::<LENGTH_BYTES>().map(|head| i32::from_be_bytes(*head))
     }
 
     fn frame_bytes(&self) -> Option<usize> {
@@ -116,7 +147,7 @@ impl Framer {
 
     fn check(&self) -> Result<(), FrameError> {
         let Some(length) = self.length() else { return Ok(()) };
-        let looks_like = || looks_like(&self.buffer);
+        let looks_like = || looks_like(self.begun());
         match usize::try_from(length) {
             Ok(n) if n > self.max_frame_bytes => {
                 Err(FrameError::TooLarge { length, limit: self.max_frame_bytes, looks_like: looks_like() })
@@ -192,7 +223,7 @@ mod tests {
         }
         for at_once in [1, 3, 1_000, 65_536, usize::MAX] {
             let stream = if at_once < 1_000 { &stream[..70_200] } else { &stream[..] };
-            let mut framer = Framer::new(4, 100 << 20);
+            let mut framer = Framer::new(4, 100 << 20, Spares::new(8 << 20));
             for (i, frame) in feed(&mut framer, stream, at_once).iter().enumerate() {
                 assert_eq!(frame.len(), sizes[i], "{at_once} bytes at once");
                 assert!(frame.iter().all(|b| *b == i as u8));
@@ -202,11 +233,29 @@ mod tests {
 
     #[test]
     fn nothing_is_reserved_ahead_of_a_length_alone() {
-        let mut framer = Framer::new(4, 100 << 20);
+        let mut framer = Framer::new(4, 100 << 20, Spares::new(8 << 20));
         framer.space().0.put_i32(100 << 20);
         assert_eq!(framer.next_frame(), Ok(None));
         let (space, _) = framer.space();
         assert!(space.capacity() <= EXACT_BYTES + CHUNK_BYTES, "{}", space.capacity());
+    }
+
+    #[test]
+    fn the_memory_of_large_frames_is_used_again_until_it_is_not_wanted() {
+        let one = |size: usize| [&(size as i32).to_be_bytes()[..], &vec![3; size]].concat();
+        let (large, small) = (one(1_000_000), one(9));
+        let mut framer = Framer::new(4, 100 << 20, Spares::new(8 << 20));
+        let mut place = |stream: &[u8]| feed(&mut framer, stream, 50_000)[0].as_ptr();
+        let first = place(&large);
+        assert_eq!(place(&[&large[..], &small].concat()), first);
+        for _ in 1..PATIENCE {
+            place(&small);
+        }
+        assert_eq!(place(&large), first, "still wanted");
+        for _ in 0..=PATIENCE {
+            place(&small);
+        }
+        assert!(framer.spares.take(1_000_000, 0).capacity() < 1_000_000, "let go");
     }
 
     #[test]
@@ -218,7 +267,7 @@ mod tests {
             (b"HTTP/1.1 400", "looks like an HTTP server"),
             (b"\x15\x03\x03\x00\x02", "looks like a TLS listener"),
         ] {
-            let mut framer = Framer::new(4, 1_000);
+            let mut framer = Framer::new(4, 1_000, Spares::new(0));
             framer.space().0.put_slice(head);
             let error = framer.next_frame().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -18,6 +18,7 @@
 
 mod frame;
 mod handshake;
+mod spares;
 mod versions;
 
 use crate::engine::sasl::{BearerToken, Derive, Derived, Input, Mechanism};
@@ -31,10 +32,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use frame::{FrameError, Framer};
+pub use spares::Spares;
 pub use versions::Versions;
 
 /// The least bytes of an answer: its correlation id.
 const MIN_ANSWER_BYTES: usize = 4;
+/// Buffers of large answers that are kept for the next ones; an answer of Fetch rarely has more.
+const SPARE_BYTES: usize = 8 * 1024 * 1024;
 /// A broker cannot mute a client for longer.
 const MAX_THROTTLE: Duration = Duration::from_secs(60);
 /// No broker computes a longer throttle time, though the protocol's field could say 24 days: it is nonsense, ..
@@ -177,7 +181,7 @@ impl Connection {
     /// A connection whose transport is there; ApiVersions goes out first.
     pub fn new(options: Options) -> Connection {
         let mut connection = Connection {
-            framer: Framer::new(MIN_ANSWER_BYTES, options.max_frame_bytes),
+            framer: Framer::new(MIN_ANSWER_BYTES, options.max_frame_bytes, Spares::new(SPARE_BYTES)),
             stage: Stage::SettingUp,
             handshake: Handshake::new(options.sasl),
             versions: Arc::default(),

@@ -23,7 +23,7 @@ mod gate;
 mod offer;
 mod release;
 
-use super::connection::{FrameError, Framer};
+use super::connection::{FrameError, Framer, Spares};
 use super::sasl::{Answer, SaslError};
 use crate::messages::{
     AnyRequest, AnyResponse, Api, ApiKey, ApiVersionsRequest, ErrorCode, MessageError, RequestHeader,
@@ -59,6 +59,8 @@ pub struct Options {
     pub sasl: Option<SaslOptions>,
     /// The largest request that is taken, in bytes (`socket.request.max.bytes`).
     pub max_frame_bytes: usize,
+    /// Where the memory of large requests comes from, and where it goes.
+    pub spares: Spares,
     /// Closed after so long without a request (`connections.max.idle.ms`).
     pub max_idle: Duration,
 }
@@ -130,14 +132,14 @@ struct UnderWay {
 impl Serving {
     /// A connection that was accepted and, where the listener has TLS, secured.
     pub fn new(options: Options, now: Instant) -> Serving {
-        let Options { offer, sasl, max_frame_bytes, max_idle } = options;
+        let Options { offer, sasl, max_frame_bytes, spares, max_idle } = options;
         let first =
             if sasl.is_some() { MAX_UNAUTHENTICATED_BYTES.min(max_frame_bytes) } else { max_frame_bytes };
         Serving {
             offer,
             max_frame_bytes,
             max_idle,
-            framer: Framer::new(MIN_FRAME_BYTES, first),
+            framer: Framer::new(MIN_FRAME_BYTES, first, spares),
             gate: Gate::new(sasl),
             under_way: None,
             transmits: Vec::new(),

@@ -25,7 +25,8 @@ fn sasl() -> SaslOptions {
 }
 
 fn serving(sasl: Option<SaslOptions>, now: Instant) -> Serving {
-    let options = Options { offer: offer(), sasl, max_frame_bytes: 1 << 20, max_idle: 60 * SECOND };
+    let (spares, max_frame_bytes) = (Spares::new(0), 1 << 20);
+    let options = Options { offer: offer(), sasl, max_frame_bytes, spares, max_idle: 60 * SECOND };
     Serving::new(options, now)
 }
 
