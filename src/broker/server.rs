@@ -30,7 +30,6 @@ pub(super) struct Shared {
     offer: Arc<Offer>,
     sasl: Option<SaslOptions>,
     max_request_bytes: usize,
-    /// The memory of records that were deleted, for those that are written.
     spares: Spares,
 }
 
@@ -53,7 +52,7 @@ impl Shared {
         max_request_bytes: usize,
     ) -> Shared {
         let offer = Arc::clone(&core.state().settings.offer);
-        let spares = Spares::new(core.state().settings.limits.bytes_at_once());
+        let spares = core.state().spares.clone();
         let inner = Mutex::new(Inner { core, wakers: BTreeMap::new() });
         Shared { inner, users, offer, sasl, max_request_bytes, spares }
     }

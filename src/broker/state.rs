@@ -13,6 +13,7 @@ use super::topic::{Partition, Topic, Topics, check_name};
 use super::topic_config::TopicConfig;
 use super::transactions::Transactions;
 use super::watch::SeenCommit;
+use crate::engine::connection::Spares;
 use crate::engine::serving::Offer;
 use crate::messages::{
     BrokerId, BrokerIds, CurrentLeader, ErrorCode, LeaderEpoch, MetadataResponse, NodeEndpoint, ProducerId,
@@ -69,6 +70,8 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<BrokerId, Node>,
     pub(super) topics: Topics,
     pub(super) storage: Storage,
+    /// The memory of records that were deleted, for those that are written.
+    pub(super) spares: Spares,
     pub(super) denials: Denials,
     pub(super) quotas: Quotas,
     pub(super) groups: Groups,
@@ -119,6 +122,7 @@ impl State {
         State {
             groups: Groups::new(settings.groups.clone()),
             transactions: Transactions::default(),
+            spares: Spares::new(settings.limits.bytes_at_once()),
             settings,
             cluster_id: random_id(&mut rng).to_string().into(),
             nodes: BTreeMap::new(),
@@ -254,7 +258,7 @@ impl State {
 
     fn new_partition(&self, replicas: BrokerIds) -> Partition {
         let live = replicas.iter().copied().filter(|id| self.is_live(*id)).collect();
-        Partition::new(replicas, live)
+        Partition::new(replicas, live, self.spares.clone())
     }
 
     /// Spreads partitions over the brokers, each on `replication` of them: leaders in turn, from a random one on. Brokers

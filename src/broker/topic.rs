@@ -3,6 +3,7 @@
 use super::core::ConnectionId;
 use super::log::Log;
 use super::topic_config::TopicConfig;
+use crate::engine::connection::Spares;
 use crate::messages::{BrokerId, BrokerIds, ErrorCode, LeaderEpoch};
 use crate::wire::{Text, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,7 +144,7 @@ impl Topic {
 impl Partition {
     /// An empty partition on these brokers, of which `live` are there: the first of those leads. Where there is none, the
     /// first of all will when it is back.
-    pub(super) fn new(replicas: BrokerIds, live: BrokerIds) -> Partition {
+    pub(super) fn new(replicas: BrokerIds, live: BrokerIds, spares: Spares) -> Partition {
         let eligible = if live.is_empty() { 1 } else { 0 };
         Partition {
             leader: live.first().copied().unwrap_or(BrokerId::NONE),
@@ -151,7 +152,7 @@ impl Partition {
             isr: live,
             elr: replicas.iter().copied().take(eligible).collect(),
             replicas,
-            log: Log::new(LeaderEpoch(0)),
+            log: Log::new(LeaderEpoch(0), spares),
             watchers: BTreeSet::new(),
         }
     }
@@ -185,7 +186,7 @@ mod tests {
         let mut topics = Topics::default();
         for (n, name) in (1u8..).zip(names) {
             let replicas = BrokerIds::from([BrokerId(1)]);
-            let partitions = vec![Partition::new(replicas.clone(), replicas)];
+            let partitions = vec![Partition::new(replicas.clone(), replicas, Spares::default())];
             let id = Uuid::from_bytes([n; 16]);
             topics.insert((*name).into(), Topic { id, config: TopicConfig::default(), partitions });
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::compress::{Compression, CompressionError, Compressor, Decompressor};
 use super::control::{self, ControlRecord};
@@ -164,7 +164,7 @@ impl Batch {
     }
 
     /// The batch as a log keeps it: with the offsets and the leader epoch that the leader gives it, and with the
-    /// time of appending when the topic wants that instead of the producer's. The bytes are a copy.
+    /// time of appending when the topic wants that instead of the producer's: a copy in `frame`, which is empty.
     ///
     /// # Errors
     ///
@@ -174,7 +174,8 @@ impl Batch {
         base_offset: i64,
         leader_epoch: i32,
         append_time: Option<i64>,
-    ) -> Result<Bytes, RecordsError> {
+        mut frame: BytesMut,
+    ) -> Result<BytesMut, RecordsError> {
         let mut header = BatchHeader { base_offset, leader_epoch, ..self.header };
         check_offsets(&header).map_err(|(fault, byte)| RecordsError {
             fault,
@@ -186,13 +187,13 @@ impl Batch {
             header.max_timestamp = append_time;
             header.attributes = header.attributes.with_log_append_time(true);
         }
-        let mut frame = self.frame.to_vec();
+        frame.extend_from_slice(&self.frame);
         if append_time.is_some() {
             header.seal(&mut frame);
         } else if let Some(front) = frame.first_chunk_mut() {
             *front = header.to_bytes(); // the CRC does not cover what changed
         }
-        Ok(frame.into())
+        Ok(frame)
     }
 
     /// The batch without the records that are not to be kept, as a log cleaner leaves it: what is kept has its offset, the batch

@@ -139,7 +139,7 @@ mod tests {
 
     /// 1 and 2 interleaved, both aborted; 3 open from 5 on; 1 committed at 7 and aborted at 9.
     fn log() -> Log {
-        let mut log = Log::new(EPOCH);
+        let mut log = Log::new(EPOCH, crate::engine::connection::Spares::default());
         send(&mut log, 1, 0);
         send(&mut log, 2, 0);
         assert_eq!(log.last_stable_offset(), 0);

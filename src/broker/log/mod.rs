@@ -8,9 +8,10 @@ mod compaction;
 mod markers;
 mod producers;
 
+use crate::engine::connection::Spares;
 use crate::messages::{LeaderEpoch, ProducerId};
 use crate::records::{Batch, BatchHeader, Compression, ControlType, Decompressor, RecordsError};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -33,6 +34,7 @@ pub(super) struct Log {
     /// Transactions that were aborted here, by ascending offset of their markers.
     aborted: VecDeque<Aborted>,
     cleaned: Cleaned,
+    spares: Spares,
 }
 
 /// A batch in the log.
@@ -67,7 +69,7 @@ pub(super) struct Found {
 
 impl Log {
     /// An empty log whose leader starts with `epoch`.
-    pub(super) fn new(epoch: LeaderEpoch) -> Log {
+    pub(super) fn new(epoch: LeaderEpoch, spares: Spares) -> Log {
         Log {
             batches: VecDeque::new(),
             start_offset: 0,
@@ -77,6 +79,7 @@ impl Log {
             producers: Producers::default(),
             aborted: VecDeque::new(),
             cleaned: Cleaned::default(),
+            spares,
         }
     }
 
@@ -112,7 +115,8 @@ impl Log {
         append_time: Option<i64>,
     ) -> Result<i64, RecordsError> {
         let base_offset = self.end_offset;
-        let frame = batch.numbered(base_offset, epoch.0, append_time)?;
+        let room = self.spares.take(batch.frame().len());
+        let frame = self.spares.lend(batch.numbered(base_offset, epoch.0, append_time, room)?);
         let last_offset = base_offset.saturating_add(i64::from(batch.header().last_offset_delta));
         self.begin_epoch(epoch);
         self.bytes = self.bytes.saturating_add(frame.len());
@@ -247,9 +251,9 @@ impl Log {
             (None, _) => Bytes::new(),
             (Some(only), None) => only.frame.clone(),
             (Some(_), Some(_)) => {
-                let mut set = BytesMut::with_capacity(run.bytes);
+                let mut set = self.spares.take(run.bytes);
                 self.of(run).for_each(|batch| set.extend_from_slice(&batch.frame));
-                set.freeze()
+                self.spares.lend(set)
             }
         }
     }

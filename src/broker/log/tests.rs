@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::connection::Spares;
 use crate::records::{BatchBuilder, Compressor, Stamp};
 
 /// A batch with one record for each of these times.
@@ -14,7 +15,7 @@ fn batch(timestamps: &[i64], codec: Compression) -> Batch {
 }
 
 fn log_of(batches: &[&[i64]]) -> Log {
-    let mut log = Log::new(LeaderEpoch(0));
+    let mut log = Log::new(LeaderEpoch(0), Spares::default());
     for timestamps in batches {
         log.append(&batch(timestamps, Compression::None), LeaderEpoch(0), None).unwrap();
     }
@@ -29,7 +30,7 @@ fn offsets(log: &Log, run: &Run) -> Vec<(i64, i64)> {
 
 #[test]
 fn batches_get_offsets_and_epochs_in_place_and_keep_their_codec() {
-    let mut log = Log::new(LeaderEpoch(0));
+    let mut log = Log::new(LeaderEpoch(0), Spares::default());
     for (codec, epoch) in [(Compression::None, 0), (Compression::Gzip, 0), (Compression::Lz4, 3)] {
         log.append(&batch(&[1, 2], codec), LeaderEpoch(epoch), None).unwrap();
     }
@@ -43,7 +44,7 @@ fn batches_get_offsets_and_epochs_in_place_and_keep_their_codec() {
 
 #[test]
 fn the_time_of_appending_replaces_the_producers() {
-    let mut log = Log::new(LeaderEpoch(0));
+    let mut log = Log::new(LeaderEpoch(0), Spares::default());
     log.append(&batch(&[1, 2], Compression::None), LeaderEpoch(0), Some(99)).unwrap();
     let stored = log.batches().next().unwrap();
     assert_eq!(stored.max_timestamp, 99);
@@ -88,12 +89,12 @@ fn records_are_found_by_time() {
     assert_eq!(found(51), None);
     let newest = log.find_max_timestamp().unwrap();
     assert_eq!((newest.offset, newest.timestamp), (3, 50));
-    assert_eq!(Log::new(LeaderEpoch(0)).find_max_timestamp(), None);
+    assert_eq!(Log::new(LeaderEpoch(0), Spares::default()).find_max_timestamp(), None);
 }
 
 #[test]
 fn the_ends_of_epochs_are_those_of_kafka() {
-    let mut log = Log::new(LeaderEpoch(1));
+    let mut log = Log::new(LeaderEpoch(1), Spares::default());
     let one = batch(&[1], Compression::None);
     for epoch in [1, 1, 4, 6, 6] {
         log.append(&one, LeaderEpoch(epoch), None).unwrap();
@@ -129,7 +130,7 @@ fn a_leader_that_wrote_nothing_leaves_no_epoch_behind() {
     log.begin_epoch(LeaderEpoch(2));
     log.begin_epoch(LeaderEpoch(1));
     assert_eq!(log.epochs, [(LeaderEpoch(0), 0), (LeaderEpoch(2), 2)]);
-    let mut empty = Log::new(LeaderEpoch(0));
+    let mut empty = Log::new(LeaderEpoch(0), Spares::default());
     empty.begin_epoch(LeaderEpoch(1));
     assert_eq!(empty.epochs, [(LeaderEpoch(1), 0)]);
 }
@@ -137,7 +138,7 @@ fn a_leader_that_wrote_nothing_leaves_no_epoch_behind() {
 #[test]
 fn epochs_that_ended_before_the_logs_start_are_forgotten() {
     let log_of_epochs = || {
-        let mut log = Log::new(LeaderEpoch(1));
+        let mut log = Log::new(LeaderEpoch(1), Spares::default());
         for epoch in [1, 1, 4, 6] {
             log.append(&batch(&[1], Compression::None), LeaderEpoch(epoch), None).unwrap();
         }
@@ -179,7 +180,7 @@ fn deleted_records_are_gone_for_every_way_to_find_them() {
 
 #[test]
 fn a_truncated_log_forgets_records_epochs_and_producers() {
-    let mut log = Log::new(LeaderEpoch(0));
+    let mut log = Log::new(LeaderEpoch(0), Spares::default());
     let stamp =
         |base_sequence| Stamp { producer_id: 7, producer_epoch: 0, base_sequence, transactional: false };
     for (n, epoch) in [(0, 0), (1, 0), (2, 1)] {
@@ -241,7 +242,7 @@ fn record(offset: i64, key: &str, value: Option<&str>) -> (i64, String, Option<S
 #[test]
 fn of_each_key_the_last_record_is_kept_with_its_offset() {
     for codec in [Compression::None, Compression::Gzip, Compression::Lz4] {
-        let mut log = Log::new(LeaderEpoch(0));
+        let mut log = Log::new(LeaderEpoch(0), Spares::default());
         for batch in [
             keyed(&[("a", Some("1")), ("b", Some("1"))], 10, codec),
             keyed(&[("a", Some("2"))], 20, codec),
@@ -269,7 +270,7 @@ fn of_each_key_the_last_record_is_kept_with_its_offset() {
 
 #[test]
 fn tombstones_are_kept_for_their_time() {
-    let mut log = Log::new(LeaderEpoch(0));
+    let mut log = Log::new(LeaderEpoch(0), Spares::default());
     for records in [&[("a", Some("1"))], &[("a", None)], &[("z", Some("1"))]] {
         log.append(&keyed(records, 10, Compression::None), LeaderEpoch(0), None).unwrap();
     }
@@ -286,7 +287,7 @@ fn tombstones_are_kept_for_their_time() {
 
 #[test]
 fn compaction_waits_until_it_is_worth_it() {
-    let mut log = Log::new(LeaderEpoch(0));
+    let mut log = Log::new(LeaderEpoch(0), Spares::default());
     let append = |log: &mut Log, time| {
         log.append(&keyed(&[("a", Some("1"))], time, Compression::None), LeaderEpoch(0), None).unwrap();
     };
@@ -312,7 +313,7 @@ fn compaction_waits_until_it_is_worth_it() {
 fn no_last_value_is_ever_lost() {
     let mut rng = fastrand::Rng::with_seed(11);
     for _ in 0..200 {
-        let mut log = Log::new(LeaderEpoch(0));
+        let mut log = Log::new(LeaderEpoch(0), Spares::default());
         let mut expected = std::collections::BTreeMap::new();
         let mut now_ms = 0;
         for _ in 0..rng.usize(1..30) {
@@ -346,7 +347,7 @@ fn no_last_value_is_ever_lost() {
 
 #[test]
 fn old_batches_go_by_the_later_of_their_two_times() {
-    let mut log = Log::new(LeaderEpoch(0));
+    let mut log = Log::new(LeaderEpoch(0), Spares::default());
     for (time, appended) in [(10, 500), (20, 20), (700, 30), (40, 40)] {
         log.append(&batch(&[time], Compression::None), LeaderEpoch(0), None).unwrap();
         log.appended_at(appended);
@@ -360,7 +361,7 @@ fn old_batches_go_by_the_later_of_their_two_times() {
 
 #[test]
 fn what_was_aborted_replaces_nothing() {
-    let mut log = Log::new(LeaderEpoch(0));
+    let mut log = Log::new(LeaderEpoch(0), Spares::default());
     let send = |log: &mut Log, producer_id, sequence, value: &str, transactional| {
         let mut builder = BatchBuilder::with_capacity(100);
         builder.append(1, Some(b"k"), Some(value.as_bytes()), []).unwrap();

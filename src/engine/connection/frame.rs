@@ -76,7 +76,7 @@ impl Framer {
         let total = self.frame_bytes().unwrap_or(0);
         let missing = total.saturating_sub(have);
         if self.large.is_none() && missing > CHUNK_BYTES {
-            let mut large = self.spares.take(total, have.saturating_add(EXACT_BYTES));
+            let mut large = self.spares.take_ahead(total, have.saturating_add(EXACT_BYTES));
             large.extend_from_slice(&self.chunk);
             self.chunk.clear();
             self.large = Some(large);
@@ -255,7 +255,7 @@ mod tests {
         for _ in 0..=PATIENCE {
             place(&small);
         }
-        assert!(framer.spares.take(1_000_000, 0).capacity() < 1_000_000, "let go");
+        assert!(framer.spares.take_ahead(1_000_000, 0).capacity() < 1_000_000, "let go");
     }
 
     #[test]

@@ -1,25 +1,24 @@
-//! The memory of large frames, used again.
+//! The memory of large frames and record sets, used again.
 //!
-//! A system that gives a process new memory clears it page by page, which costs more than to read the frame into it; and
-//! allocators give large pieces back at once. So the buffer of a frame that nobody looks at any more is kept for one that comes.
+//! A system that gives a process new memory clears it page by page, which costs more than to read a frame into it; and
+//! allocators give large pieces back at once. So a large buffer that nobody looks at any more is kept for what comes.
 
 use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Buffers are made in multiples of this, so that one fits frames of nearly the same size.
-const STEP_BYTES: usize = 64 * 1024;
-/// A buffer that is larger than the frame by more than this share of the frame is not for it.
-const SLACK_SHARE: usize = 8;
+/// Memory up to here comes from the allocator, and goes back to it.
+const SMALL_BYTES: usize = 64 * 1024;
 
-/// Buffers of large frames that are gone, kept for those to come: at most so many bytes, and the newest of them.
+/// Large buffers that are not in use any more, kept for what comes: at most so many bytes, and the newest of them. As made by
+/// `default`, none.
 ///
 /// Clones share them; the last one gone, nothing is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Spares {
     kept: Arc<Mutex<Kept>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept {
     /// From the oldest to the newest.
     buffers: Vec<BytesMut>,
@@ -27,7 +26,7 @@ struct Kept {
     limit: usize,
 }
 
-/// A frame's buffer, which goes back when nobody looks at it any more.
+/// A buffer that was filled and given out, which goes back when nobody looks at it any more.
 struct Lent {
     buffer: BytesMut,
     home: Weak<Mutex<Kept>>,
@@ -37,18 +36,31 @@ impl Spares {
     /// None yet, and never more than so many bytes.
     #[must_use]
     pub fn new(limit: usize) -> Spares {
-        Spares { kept: Arc::new(Mutex::new(Kept { buffers: Vec::new(), bytes: 0, limit })) }
+        Spares { kept: Arc::new(Mutex::new(Kept { limit, ..Kept::default() })) }
     }
 
-    /// An empty buffer for a frame of so many bytes: a kept one that has room for all of it and not much more, or a new one for the
-    /// first `ahead` bytes at most.
-    pub(super) fn take(&self, bytes: usize, ahead: usize) -> BytesMut {
+    /// An empty buffer with room for so many bytes.
+    #[must_use]
+    pub fn take(&self, bytes: usize) -> BytesMut {
+        self.take_ahead(bytes, bytes)
+    }
+
+    /// The same for bytes that may never come: a kept buffer has room for all of them and not much more, a new one for `ahead`.
+    pub(super) fn take_ahead(&self, bytes: usize, ahead: usize) -> BytesMut {
+        if bytes <= SMALL_BYTES {
+            return BytesMut::with_capacity(bytes.min(ahead));
+        }
         let kept = lock(&self.kept).take(bytes);
-        kept.unwrap_or_else(|| BytesMut::with_capacity(bytes.min(ahead).next_multiple_of(STEP_BYTES)))
+        let new = if bytes <= ahead { rounded(bytes) } else { ahead };
+        kept.unwrap_or_else(|| BytesMut::with_capacity(new))
     }
 
-    /// Gives out what was read into a buffer.
-    pub(super) fn lend(&self, buffer: BytesMut) -> Bytes {
+    /// Gives out what a buffer was filled with; its memory comes back here.
+    #[must_use]
+    pub fn lend(&self, buffer: BytesMut) -> Bytes {
+        if buffer.capacity() <= SMALL_BYTES {
+            return buffer.freeze();
+        }
         Bytes::from_owner(Lent { buffer, home: Arc::downgrade(&self.kept) })
     }
 
@@ -60,7 +72,7 @@ impl Spares {
 
 impl Kept {
     fn take(&mut self, bytes: usize) -> Option<BytesMut> {
-        let most = bytes.saturating_add(bytes / SLACK_SHARE).next_multiple_of(STEP_BYTES);
+        let most = rounded(bytes.saturating_add(bytes / 8));
         let fits = |buffer: &BytesMut| (bytes..=most).contains(&buffer.capacity());
         // The newest is the likeliest to be in a processor's cache.
         self.remove(self.buffers.iter().rposition(fits)?)
@@ -99,6 +111,12 @@ impl Drop for Lent {
     }
 }
 
+/// A little more, so that the buffer fits what is nearly of the same size.
+fn rounded(bytes: usize) -> usize {
+    let step = bytes.checked_next_power_of_two().unwrap_or(bytes) / 16;
+    bytes.checked_next_multiple_of(step.max(1)).unwrap_or(bytes)
+}
+
 /// Nothing is half done when a holder of the lock panics.
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -111,7 +129,7 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     fn frame(spares: &Spares, bytes: usize) -> Bytes {
-        let mut buffer = spares.take(bytes, usize::MAX);
+        let mut buffer = spares.take(bytes);
         assert!(buffer.is_empty() && buffer.capacity() >= bytes);
         buffer.resize(bytes, 7);
         spares.lend(buffer)
@@ -140,7 +158,7 @@ mod tests {
     fn a_buffer_is_neither_too_small_nor_much_too_large() {
         let spares = Spares::new(8 * MIB);
         drop(frame(&spares, MIB));
-        for other in [MIB + STEP_BYTES, MIB / 2] {
+        for other in [MIB + 1, MIB / 2] {
             let frame = frame(&spares, other);
             assert_eq!(kept(&spares).0, 1, "another one for {other}");
             std::mem::forget(frame);

@@ -4,6 +4,7 @@ use super::super::{Answers, GroupSettings};
 use super::*;
 use crate::broker::topic::{Partition, Topic};
 use crate::broker::topic_config::TopicConfig;
+use crate::engine::connection::Spares;
 use crate::messages::{BrokerId, BrokerIds};
 
 const SESSION: u64 = 45;
@@ -37,7 +38,7 @@ impl Bench {
 
     fn create(&mut self, name: &str, partitions: usize) {
         let replicas = BrokerIds::from([BrokerId(1)]);
-        let partition = || Partition::new(replicas.clone(), replicas.clone());
+        let partition = || Partition::new(replicas.clone(), replicas.clone(), Spares::default());
         let partitions = std::iter::repeat_with(partition).take(partitions).collect();
         self.topics
             .insert(name.into(), Topic { id: id_of(name), config: TopicConfig::default(), partitions });
