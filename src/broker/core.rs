@@ -115,8 +115,10 @@ pub(super) struct Context<'a> {
     pub(super) bytes: usize,
     pub(super) version: i16,
     pub(super) now: Now,
-    /// What a fault has the broker refuse.
+    /// What a fault has the broker refuse, or a denial.
     pub(super) refusal: Option<&'a Refusal>,
+    /// Of several groups or transactional ids, those that are denied.
+    pub(super) denied: &'a [String],
 }
 
 impl Context<'_> {
@@ -135,6 +137,23 @@ impl Context<'_> {
             Some(refusal) if refusal.is_done => work().and_then(|_| Err(refusal.refused().into())),
             Some(refusal) => Err(refusal.refused().into()),
         }
+    }
+
+    /// Does the work for one of several groups or transactional ids, unless a fault has the request refused, or the code says that this
+    /// one is denied.
+    ///
+    /// # Errors
+    /// The code, what the fault says, and the work's own.
+    pub(super) fn unless_denied<T, E: From<Refused>>(
+        self,
+        name: &str,
+        code: ErrorCode,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.denied.iter().any(|denied| denied == name) {
+            return Err(Refused { code, text: code.description().to_owned() }.into());
+        }
+        self.unless_refused("", None, work)
     }
 
     /// The same for a request as a whole and for each of its partitions, where a fault's code has its place in one of them.
@@ -293,10 +312,7 @@ impl Core {
             self.watch.judge(&self.state, &sender, version, &call.request, now);
         let refuse = |code, is_done| Refusal { code, is_done, scope: scope.clone() };
         match fate {
-            Fate::Pass => {
-                let denied = self.state.denials.refusal(&self.state, broker, principal, &call.request);
-                self.answer(id, call, denied.as_ref(), Alteration::None, now)
-            }
+            Fate::Pass => self.answer(id, call, None, Alteration::None, now),
             Fate::Throttle(pause) => {
                 let throttle = Alteration::throttle(&call.request, version, pause);
                 self.answer(id, call, None, throttle, now)
@@ -368,6 +384,8 @@ impl Core {
     ) -> Step {
         let Some(connection) = self.connections.get(&id) else { return Step::Skip };
         let Call { header, request, bytes, checked } = call;
+        let client = &connection.client;
+        let denied = self.state.denials.of(&self.state, connection.broker, &client.user, &request);
         let context = Context {
             broker: connection.broker,
             connection: id,
@@ -377,7 +395,8 @@ impl Core {
             bytes,
             version: header.request_api_version,
             now,
-            refusal,
+            refusal: refusal.or(denied.refusal.as_ref()),
+            denied: &denied.names,
         };
         let outcome = api::handle(&mut self.state, context, request, checked);
         self.watch.committed(std::mem::take(&mut self.state.commits));

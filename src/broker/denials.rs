@@ -2,14 +2,17 @@
 //!
 //! Kafka's `KafkaApis` asks its authorizer about the resources of each request; [`Denials::refusal`] does it in one place, for all
 //! APIs: what a request would do, and to what. What is denied goes through the handlers as a fault's error code does,
-//! so that it stands where the API has a place for it.
+//! so that it stands where the API has a place for it; of several groups or transactional ids each has a place of its own.
 //!
-//! Different from Kafka: a request about several groups is refused as a whole when one of them is denied; ListGroups shows all;
-//! whoever may create or delete topics in the cluster may still be kept from one; the bits of authorized operations do not tell.
+//! Different from Kafka: whoever may create or delete topics in the cluster may still be kept from one; the bits of authorized
+//! operations do not tell.
 
 use super::faults::{Concerned, Refusal, Scope, concerned};
 use super::state::State;
-use crate::messages::{AnyRequest, BrokerId, ConfigResourceType, CoordinatorType, ErrorCode};
+use crate::messages::{
+    AnyRequest, BrokerId, ConfigResourceType, CoordinatorType, ErrorCode, ProduceRequest, RecordSet,
+};
+use crate::records::BatchHeader;
 use crate::wire::Text;
 
 /// Who is not logged in.
@@ -35,7 +38,8 @@ pub enum Operation {
     DescribeConfigs,
     /// Change settings.
     AlterConfigs,
-    /// Get a producer id without a transactional one; of the cluster.
+    /// Get a producer id without a transactional one; of the cluster. Whoever may write to some topic may do it all the same
+    /// (KIP-679): it takes a denial of `Write` to everything as well.
     IdempotentWrite,
 }
 
@@ -92,7 +96,7 @@ impl Denial {
         Denial { resource: Some(Resource::TransactionalId(id.into())), ..self }
     }
 
-    /// Only to the cluster itself: producer ids, and the settings of brokers.
+    /// Only to the cluster itself: producer ids, the settings of brokers, the list of all groups.
     pub fn cluster(self) -> Denial {
         Denial { resource: Some(Resource::Cluster), ..self }
     }
@@ -119,6 +123,15 @@ pub(super) struct Denials {
 /// What a request would do, and to what.
 type Asked = (Operation, Resource);
 
+/// What of a request is denied.
+#[derive(Debug, Default)]
+pub(super) struct Denied {
+    /// All of it, or the topics that are.
+    pub(super) refusal: Option<Refusal>,
+    /// Of several groups or transactional ids, those that are.
+    pub(super) names: Vec<String>,
+}
+
 impl Denials {
     pub(super) fn add(&mut self, denial: Denial) -> DenialId {
         let id = DenialId(self.next_id);
@@ -134,23 +147,37 @@ impl Denials {
         self.denials.len() < before
     }
 
-    /// How a request is to be refused, if something of it is denied: as a whole for anything but topics.
-    pub(super) fn refusal(
+    /// What of a request is denied to a user.
+    pub(super) fn of(&self, state: &State, broker: BrokerId, user: &str, request: &AnyRequest) -> Denied {
+        if self.denials.is_empty() {
+            return Denied::default();
+        }
+        let is_denied = |asked: &Asked| self.denials.iter().any(|(_, denial)| denial.is_for(user, asked));
+        let names = match request {
+            AnyRequest::ListGroups(_) if !is_denied(&(Operation::Describe, Resource::Cluster)) => Vec::new(),
+            AnyRequest::ListGroups(_) => {
+                state.groups.iter().map(|(id, _)| of_group(Operation::Describe, id)).collect()
+            }
+            request => each(request),
+        };
+        let names = names.into_iter().filter(is_denied).map(|(_, resource)| resource.into_name());
+        Denied { names: names.collect(), refusal: self.refusal(state, broker, user, request, is_denied) }
+    }
+
+    fn refusal(
         &self,
         state: &State,
         broker: BrokerId,
-        user: Option<&str>,
+        user: &str,
         request: &AnyRequest,
+        is_denied: impl Fn(&Asked) -> bool,
     ) -> Option<Refusal> {
-        if self.denials.is_empty() {
-            return None;
-        }
-        let user = user.unwrap_or(ANONYMOUS);
-        let is_denied = |asked: &Asked| self.denials.iter().any(|(_, denial)| denial.is_for(user, asked));
         let mut topics = Vec::new();
         for asked in asked(state, broker, request).into_iter().filter(is_denied) {
             match asked.1 {
                 Resource::Topic(name) => topics.push(name),
+                Resource::Cluster
+                    if asked.0 == Operation::IdempotentWrite && !self.denies_all_writes(user) => {}
                 whole => return Some(refusal(code_of(&whole), Vec::new())),
             }
         }
@@ -159,6 +186,23 @@ impl Denials {
         let any = !topics.is_empty();
         let scope = if all_at_once { Vec::new() } else { topics };
         any.then(|| refusal(ErrorCode::TOPIC_AUTHORIZATION_FAILED, scope))
+    }
+
+    fn denies_all_writes(&self, user: &str) -> bool {
+        let mut denials = self.denials.iter().map(|(_, denial)| denial);
+        denials.any(|denial| {
+            let is_theirs = denial.user.as_deref().is_none_or(|own| own == user);
+            is_theirs && denial.operation == Operation::Write && denial.resource.is_none()
+        })
+    }
+}
+
+impl Resource {
+    fn into_name(self) -> String {
+        match self {
+            Resource::Topic(name) | Resource::Group(name) | Resource::TransactionalId(name) => name,
+            Resource::Cluster => String::new(),
+        }
     }
 }
 
@@ -182,7 +226,9 @@ fn asked(state: &State, broker: BrokerId, request: &AnyRequest) -> Vec<Asked> {
     let transaction = |id: &str| vec![(Write, Resource::TransactionalId(id.to_owned()))];
     match request {
         AnyRequest::Produce(request) => {
-            let id = request.transactional_id.as_deref().map(transaction);
+            // It is the batches that make it a part of a transaction.
+            let id = request.transactional_id.as_deref().filter(|_| has_transactional_batch(request));
+            let id = id.map(transaction);
             [id.unwrap_or_default(), topics(Write)].concat()
         }
         AnyRequest::Fetch(_) => topics(Read),
@@ -214,60 +260,83 @@ fn asked(state: &State, broker: BrokerId, request: &AnyRequest) -> Vec<Asked> {
             Some(id) => transaction(id),
             None => vec![(IdempotentWrite, Resource::Cluster)],
         },
-        AnyRequest::FindCoordinator(request) => {
-            let keys = [std::slice::from_ref(&request.key), &request.coordinator_keys].concat();
-            let of = |key: &Text| match request.key_type {
-                CoordinatorType::TRANSACTION => Resource::TransactionalId(key.to_string()),
-                _ => Resource::Group(key.to_string()),
-            };
-            keys.iter().map(|key| (Describe, of(key))).collect()
-        }
         AnyRequest::AddPartitionsToTxn(request) => {
             [transaction(&request.v3_and_below_transactional_id), topics(Write)].concat()
         }
         AnyRequest::AddOffsetsToTxn(request) => {
-            [transaction(&request.transactional_id), of_group(Read, &request.group_id)].concat()
+            [transaction(&request.transactional_id), vec![of_group(Read, &request.group_id)]].concat()
+        }
+        AnyRequest::ConsumerGroupDescribe(_) => {
+            // Which of them its members have the answer tells.
+            let all = state.topics.iter();
+            all.map(|(name, _)| (Describe, Resource::Topic(name.to_string()))).collect()
         }
         AnyRequest::EndTxn(request) => transaction(&request.transactional_id),
         AnyRequest::TxnOffsetCommit(request) => {
-            [transaction(&request.transactional_id), of_group(Read, &request.group_id), topics(Read)].concat()
+            let group = vec![of_group(Read, &request.group_id)];
+            [transaction(&request.transactional_id), group, topics(Read)].concat()
         }
         _ => asked_of_groups(request, topics),
     }
 }
 
-/// The same for groups.
-fn asked_of_groups(request: &AnyRequest, topics: impl Fn(Operation) -> Vec<Asked>) -> Vec<Asked> {
-    use Operation::{Delete, Describe, Read};
-    let groups = |operation, ids: &[Text]| -> Vec<Asked> {
-        ids.iter().flat_map(|id| of_group(operation, id)).collect()
-    };
+/// The same of a request about several groups or transactional ids, each of which has its own code.
+fn each(request: &AnyRequest) -> Vec<Asked> {
+    use Operation::{Delete, Describe};
+    let groups = |operation, ids: &[Text]| ids.iter().map(|id| of_group(operation, id)).collect();
     match request {
-        AnyRequest::JoinGroup(request) => of_group(Read, &request.group_id),
-        AnyRequest::SyncGroup(request) => of_group(Read, &request.group_id),
-        AnyRequest::Heartbeat(request) => of_group(Read, &request.group_id),
-        AnyRequest::LeaveGroup(request) => of_group(Read, &request.group_id),
-        AnyRequest::OffsetCommit(request) => [of_group(Read, &request.group_id), topics(Read)].concat(),
-        AnyRequest::OffsetDelete(request) => [of_group(Delete, &request.group_id), topics(Read)].concat(),
+        AnyRequest::FindCoordinator(request) => {
+            let keys = request.coordinator_keys.iter().chain([&request.key]);
+            let of = |key: &Text| match request.key_type {
+                CoordinatorType::TRANSACTION => Some(Resource::TransactionalId(key.to_string())),
+                CoordinatorType::GROUP => Some(Resource::Group(key.to_string())),
+                _ => None,
+            };
+            keys.filter_map(|key| Some((Describe, of(key)?))).collect()
+        }
         AnyRequest::OffsetFetch(request) => {
             let ids = request.groups.iter().map(|group| &group.group_id).chain([&request.group_id]);
-            let groups: Vec<Asked> = ids.flat_map(|id| of_group(Describe, id)).collect();
-            [groups, topics(Describe)].concat()
+            ids.map(|id| of_group(Describe, id)).collect()
         }
         AnyRequest::DescribeGroups(request) => groups(Describe, &request.groups),
         AnyRequest::ConsumerGroupDescribe(request) => groups(Describe, &request.group_ids),
         AnyRequest::DeleteGroups(request) => groups(Delete, &request.groups_names),
+        _ => Vec::new(),
+    }
+}
+
+/// What is asked of one group, and of the topics that its members or its offsets are about.
+fn asked_of_groups(request: &AnyRequest, topics: impl Fn(Operation) -> Vec<Asked>) -> Vec<Asked> {
+    use Operation::{Delete, Describe, Read};
+    let both = |group, topics: Vec<Asked>| [vec![group], topics].concat();
+    match request {
+        AnyRequest::JoinGroup(request) => vec![of_group(Read, &request.group_id)],
+        AnyRequest::SyncGroup(request) => vec![of_group(Read, &request.group_id)],
+        AnyRequest::Heartbeat(request) => vec![of_group(Read, &request.group_id)],
+        AnyRequest::LeaveGroup(request) => vec![of_group(Read, &request.group_id)],
+        AnyRequest::OffsetCommit(request) => both(of_group(Read, &request.group_id), topics(Read)),
+        AnyRequest::OffsetDelete(request) => both(of_group(Delete, &request.group_id), topics(Read)),
+        AnyRequest::OffsetFetch(_) => topics(Describe),
         AnyRequest::ConsumerGroupHeartbeat(request) => {
             let named = request.subscribed_topic_names.iter().flatten();
             let named = named.map(|name| (Describe, Resource::Topic(name.to_string())));
-            of_group(Read, &request.group_id).into_iter().chain(named).collect()
+            both(of_group(Read, &request.group_id), named.collect())
         }
         _ => Vec::new(),
     }
 }
 
-fn of_group(operation: Operation, id: &str) -> Vec<Asked> {
-    vec![(operation, Resource::Group(id.to_owned()))]
+fn has_transactional_batch(request: &ProduceRequest) -> bool {
+    let mut sets = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    sets.any(|partition| {
+        let records = partition.records.as_ref().map(RecordSet::to_bytes).unwrap_or_default();
+        let header = records.first_chunk().map(BatchHeader::read).filter(|header| header.magic == 2);
+        header.is_some_and(|header| header.attributes.is_transactional())
+    })
+}
+
+fn of_group(operation: Operation, id: &str) -> Asked {
+    (operation, Resource::Group(id.to_owned()))
 }
 
 fn to_topics(operation: Operation, concerned: Vec<Concerned>) -> Vec<Asked> {

@@ -59,7 +59,7 @@ impl From<&Stored> for StoredBatch {
             producer_id: stored.producer_id().0,
             is_transactional: stored.is_transactional(),
             marker: stored.is_commit(),
-            bytes: stored.frame.clone(),
+            bytes: stored.frame.to_bytes(),
         }
     }
 }

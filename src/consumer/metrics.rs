@@ -94,7 +94,7 @@ impl Recorder {
             counts.fetch_throttle_time.record(Duration::from_millis(ms), 1);
         }
         let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
-        let bytes: usize = partitions.filter_map(|found| Some(found.records.as_ref()?.0.len())).sum();
+        let bytes: usize = partitions.filter_map(|found| Some(found.records.as_ref()?.len())).sum();
         counts.fetch_byte_total = counts.fetch_byte_total.saturating_add(bytes as u64);
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::compress::{Compression, CompressionError, Compressor, Decompressor};
 use super::control::{self, ControlRecord};
@@ -163,8 +163,9 @@ impl Batch {
         self.records.len()
     }
 
-    /// The batch as a log keeps it: with the offsets and the leader epoch that the leader gives it, and with the
-    /// time of appending when the topic wants that instead of the producer's: a copy in `frame`, which is empty.
+    /// The header of the batch as a log keeps it: with the offsets and the leader epoch that the leader gives it, and with the
+    /// time of appending when the topic wants that instead of the producer's. What is behind it in [`frame`](Batch::frame)
+    /// stays as it is.
     ///
     /// # Errors
     ///
@@ -174,8 +175,7 @@ impl Batch {
         base_offset: i64,
         leader_epoch: i32,
         append_time: Option<i64>,
-        mut frame: BytesMut,
-    ) -> Result<BytesMut, RecordsError> {
+    ) -> Result<[u8; HEADER_LEN], RecordsError> {
         let mut header = BatchHeader { base_offset, leader_epoch, ..self.header };
         check_offsets(&header).map_err(|(fault, byte)| RecordsError {
             fault,
@@ -183,17 +183,13 @@ impl Batch {
             position: Position::Received(byte),
             next_offset: None,
         })?;
+        // The CRC does not cover what changes otherwise.
         if let Some(append_time) = append_time {
             header.max_timestamp = append_time;
             header.attributes = header.attributes.with_log_append_time(true);
+            header.crc = header::checksum_of(&header, self.frame.get(HEADER_LEN..).unwrap_or_default());
         }
-        frame.extend_from_slice(&self.frame);
-        if append_time.is_some() {
-            header.seal(&mut frame);
-        } else if let Some(front) = frame.first_chunk_mut() {
-            *front = header.to_bytes(); // the CRC does not cover what changed
-        }
-        Ok(frame)
+        Ok(header.to_bytes())
     }
 
     /// The batch without the records that are not to be kept, as a log cleaner leaves it: what is kept has its offset, the batch

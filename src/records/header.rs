@@ -229,6 +229,14 @@ pub(super) fn checksum(frame: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(frame.get(ATTRIBUTES_AT..).unwrap_or_default())
 }
 
+/// The CRC-32C of a frame that has this header.
+pub(super) fn checksum_of(header: &BatchHeader, behind: &[u8]) -> u32 {
+    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+    digest.update(header.to_bytes().get(ATTRIBUTES_AT..).unwrap_or_default());
+    digest.update(behind);
+    u32::try_from(digest.finalize()).unwrap_or_default() // it has 32 bits
+}
+
 /// `N` bytes of the header. All positions are constants below [`HEADER_LEN`], so the default is never taken.
 fn field<const N: usize>(header: &[u8; HEADER_LEN], at: usize) -> [u8; N] {
     header.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])

@@ -126,7 +126,8 @@ fn groups_and_transactional_ids_are_denied_by_name() {
     one.deny(Denial::new(Operation::Read).group("g"));
     one.deny(Denial::new(Operation::Describe).group("g"));
     one.deny(Denial::new(Operation::Write).transactional_id("x"));
-    let mut peer = one.deny(Denial::new(Operation::IdempotentWrite).cluster());
+    one.deny(Denial::new(Operation::IdempotentWrite).cluster());
+    let mut peer = one.bench.peer(1);
     let heartbeat = |group: &str| HeartbeatRequest { group_id: group.into(), ..Default::default() };
     assert_eq!(peer.ask(4, heartbeat("g")).error_code, GROUP);
     assert_ne!(peer.ask(4, heartbeat("h")).error_code, GROUP);
@@ -145,6 +146,8 @@ fn groups_and_transactional_ids_are_denied_by_name() {
     };
     let mut code = |transactional_id| peer.ask(4, id(transactional_id)).error_code;
     assert_eq!(code(Some("x")), ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    assert_eq!(code(None), ErrorCode::NONE, "who may write to some topic");
+    one.deny(Denial::new(Operation::Write));
     assert_eq!(code(None), ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
 }
 

@@ -1,5 +1,7 @@
 //! What a user is told who may not do something, here and by a real Kafka with ACLs that say the same: the error codes of all
-//! answers. Of several groups each is asked for on its own: the embedded broker refuses them together.
+//! answers.
+
+mod twice;
 
 use crate::batch;
 use crate::cases::{Topic, transactions::settled};
@@ -289,11 +291,12 @@ impl Asker {
         }
     }
 
-    fn all(mut self) -> Vec<Told> {
+    fn all(mut self) -> Asker {
         self.of_transactions();
         self.of_groups();
+        self.of_two();
         self.of_topics();
-        self.told
+        self
     }
 }
 
@@ -311,6 +314,46 @@ fn topics() -> impl Iterator<Item = &'static str> {
     OPERATIONS.iter().map(|(_, of)| *of).chain(["OK"])
 }
 
+/// What is never made, and may not be used in any way.
+const NOWHERE: &str = "NOWHERE";
+
+/// What the user is kept from once more when all else was asked.
+const IN_THE_END: [&str; 2] = ["DESCRIBE CLUSTER kafka-cluster\n", "WRITE TOPIC *\n"];
+
+/// Makes two groups that committed offsets, and one with a member that has a topic of which nothing is to be known.
+fn make_groups(root: &mut Peer, base: &str) {
+    for of in ["DESCRIBE", "OK"] {
+        let partitions = vec![OffsetCommitPartition { committed_offset: 0, ..Default::default() }];
+        let topics = vec![OffsetCommitTopic {
+            name: format!("{base}-OK").as_str().into(),
+            partitions,
+            ..Default::default()
+        }];
+        let group_id: Text = format!("{base}-{of}").as_str().into();
+        let commit = OffsetCommitRequest { group_id, topics, ..Default::default() };
+        let code = |told: &OffsetCommitResponse| told.topics[0].partitions[0].error_code;
+        settled(|| root.ask(8, commit.clone()), |told| code(told).is_none());
+    }
+    let mut request = ConsumerGroupHeartbeatRequest {
+        group_id: format!("{base}-MEMBERS").as_str().into(),
+        member_id: "m".into(),
+        rebalance_timeout_ms: 10_000,
+        subscribed_topic_names: Some(vec![format!("{base}-DESCRIBE").as_str().into()]),
+        topic_partitions: Some(vec![]),
+        ..Default::default()
+    };
+    // Joins, then is there until it has the partition.
+    settled(
+        || {
+            let told = root.ask(1, request.clone());
+            request.member_epoch =
+                if told.error_code.is_none() { told.member_epoch } else { request.member_epoch };
+            told
+        },
+        |told| told.assignment.as_ref().is_some_and(|had| !had.topic_partitions.is_empty()),
+    );
+}
+
 fn told_by_the_embedded(base: &str) -> Vec<Told> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut builder = Broker::builder().user("mallory", "m").user("root", "r").auto_create_topics(false);
@@ -318,8 +361,11 @@ fn told_by_the_embedded(base: &str) -> Vec<Told> {
         let name = format!("{base}-{of}");
         let denial = Denial::new(operation).user("mallory");
         builder = builder.deny(denial.clone().topic(&name));
-        builder = builder.deny(denial.clone().group(&name)).deny(denial.transactional_id(&name));
+        builder = builder.deny(denial.clone().group(&name)).deny(denial.clone().transactional_id(&name));
+        builder = builder.deny(denial.topic(format!("{base}-{NOWHERE}")));
     }
+    let create = Denial::new(Operation::Create).user("mallory").topic(format!("{base}-{NOWHERE}"));
+    builder = builder.deny(create).deny(Denial::new(Operation::IdempotentWrite).user("mallory").cluster());
     let broker = runtime.block_on(builder.start()).unwrap();
     for of in topics() {
         broker.create_topic(&format!("{base}-{of}"), 1).unwrap();
@@ -328,7 +374,13 @@ fn told_by_the_embedded(base: &str) -> Vec<Told> {
     let mut root = Peer::connect(&address);
     login(&mut root, "root", "r");
     let ids = ids(&mut root, base);
-    Asker::new(&address, ("mallory", "m"), base, ids).all()
+    make_groups(&mut root, base);
+    let mut asker = Asker::new(&address, ("mallory", "m"), base, ids).all();
+    make_groups(&mut root, base);
+    broker.deny(Denial::new(Operation::Describe).user("mallory").cluster());
+    broker.deny(Denial::new(Operation::Write).user("mallory"));
+    asker.of_the_cluster();
+    asker.told
 }
 
 fn ids(peer: &mut Peer, base: &str) -> Vec<(String, Uuid)> {
@@ -368,16 +420,27 @@ fn a_real_kafka_with_the_same_acls_answers_alike() {
         _ => true,
     });
     let of_names = rules.map(|(of, kind)| format!("{of} {kind} {base}-{of}\n"));
+    let of_nothing = OPERATIONS.iter().map(|(_, of)| *of).chain(["CREATE"]);
+    let of_nothing = of_nothing.map(|of| format!("{of} TOPIC {base}-{NOWHERE}\n"));
     // Who may do it to the cluster need not be asked about topics.
-    let of_cluster = ["DELETE", "CLUSTER_ACTION"].map(|of| format!("{of} CLUSTER kafka-cluster\n"));
-    let lines: Vec<String> = of_names.chain(of_cluster).collect();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/java/Deny.java");
-    let mut java = kafka.java(source.to_str().unwrap(), &[kafka.plaintext(), user.0]);
-    run(&mut java, lines.concat().as_bytes(), Duration::from_secs(120)).success();
-    // What the controller has taken the broker learns a moment later.
-    std::thread::sleep(Duration::from_secs(2));
+    let of_cluster = ["CREATE", "DELETE", "CLUSTER_ACTION", "IDEMPOTENT_WRITE"];
+    let of_cluster = of_cluster.map(|of| format!("{of} CLUSTER kafka-cluster\n"));
+    let lines: Vec<String> = of_names.chain(of_nothing).chain(of_cluster).collect();
+    let deny = |lines: &str| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/java/Deny.java");
+        let mut java = kafka.java(source.to_str().unwrap(), &[kafka.plaintext(), user.0]);
+        run(&mut java, lines.as_bytes(), Duration::from_secs(120)).success();
+        // What the controller has taken the broker learns a moment later.
+        std::thread::sleep(Duration::from_secs(2));
+    };
+    deny(&lines.concat());
     let ids = ids(&mut root, &base);
-    let real = Asker::new(&first(kafka.sasl_plaintext()), user, &base, ids).all();
+    make_groups(&mut root, &base);
+    let mut asker = Asker::new(&first(kafka.sasl_plaintext()), user, &base, ids).all();
+    make_groups(&mut root, &base);
+    deny(&[lines.concat(), IN_THE_END.concat()].concat());
+    asker.of_the_cluster();
+    let real = asker.told;
     let different: Vec<String> = embedded
         .iter()
         .zip(&real)

@@ -334,7 +334,7 @@ fn a_byte_of_the_answer_or_of_its_records_is_inverted() {
     let one = One::new();
     let mut peer = one.peer();
     peer.append(&one.t, batch::of(3));
-    let fetch = |peer: &mut Peer| peer.fetch(12, one.t.fetch(0)).records.unwrap().0;
+    let fetch = |peer: &mut Peer| peer.fetch(12, one.t.fetch(0)).records.unwrap().to_bytes();
     let whole = fetch(&mut peer);
     for at in [0, 16, 20, 61, whole.len() - 1] {
         one.cluster().add_fault(Fault::new(Fate::Corrupt(Byte::OfRecords(at))).api(ApiKey::FETCH).times(1));
@@ -367,7 +367,7 @@ fn an_answer_that_waits_is_altered_when_it_comes() {
     let sent = batch::of(1);
     one.peer().append(&one.t, sent.clone());
     let told = reader.take::<FetchRequest>(12, id).unwrap();
-    let records = told.responses[0].partitions[0].records.clone().unwrap().0;
+    let records = told.responses[0].partitions[0].records.clone().unwrap().to_bytes();
     assert_eq!(records[30], !sent[30]);
 }
 

@@ -35,7 +35,7 @@ fn answered_after(peer: &mut Peer, began: Instant) -> Duration {
 
 fn records_in(fetched: &FetchResponse) -> usize {
     let partitions = fetched.responses.iter().flat_map(|topic| &topic.partitions);
-    partitions.filter_map(|partition| Some(partition.records.as_ref()?.0.len())).sum()
+    partitions.filter_map(|partition| Some(partition.records.as_ref()?.len())).sum()
 }
 
 /// What holds on every broker with these quotas.

@@ -103,7 +103,7 @@ fn a_compacted_topic_keeps_the_last_value_of_each_key() {
     assert_eq!(left, [of(16, "8"), of(17, "same"), of(18, "9"), of(19, "same")]);
     let read = peer.fetch(12, topic.fetch(3));
     assert_eq!((read.error_code, read.log_start_offset, read.high_watermark), (ErrorCode::NONE, 0, 20));
-    let batches: Vec<_> = ottla::records::Batches::new(read.records.unwrap().0)
+    let batches: Vec<_> = ottla::records::Batches::new(read.records.unwrap().to_bytes())
         .map(|batch| batch.unwrap().base_offset())
         .collect();
     assert_eq!(batches, [16, 18], "what was asked for is gone, what follows comes");

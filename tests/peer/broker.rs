@@ -140,7 +140,7 @@ impl Broker {
     fn produce(&mut self, request: &ProduceRequest) -> ProduceResponse {
         let responses = request.topic_data.iter().map(|topic| {
             let partition = |partition: &ProducePartition| {
-                let set = partition.records.as_ref().map(|records| records.0.clone()).unwrap_or_default();
+                let set = partition.records.as_ref().map(|records| records.to_bytes()).unwrap_or_default();
                 let told = match is(SENT, &topic.name, topic.topic_id) && partition.index == 0 {
                     true => self.append(set),
                     false => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
@@ -257,7 +257,7 @@ impl Broker {
             last_stable_offset: end,
             log_start_offset: 0,
             aborted_transactions: None,
-            records: Some(RecordSet(batches.into())),
+            records: Some(Bytes::from(batches).into()),
             ..Default::default()
         }
     }

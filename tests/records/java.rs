@@ -144,7 +144,7 @@ fn uncompressed_batches_are_written_byte_for_byte_as_kafka_writes_them() {
         }
         let ours = support::batch(&records, Compression::None, stamp);
         let ours = only_batch(ours.bytes()).unwrap();
-        let ours = ours.numbered(header.base_offset, header.leader_epoch, append_time).unwrap();
+        let ours = support::numbered(&ours, header.base_offset, header.leader_epoch, append_time).unwrap();
         assert_eq!(ours, vector.bytes, "{name}");
     }
 }
@@ -160,7 +160,8 @@ fn end_markers_are_written_byte_for_byte_as_kafka_writes_them() {
         assert_eq!((said[0].kind, said[0].coordinator_epoch), (kind, Some(17)));
         assert_eq!(said[0].offset, theirs.base_offset());
         let ours = control::end_transaction(commit, 17, 1_700_000_000_000, 4711, 3).unwrap();
-        let ours = only_batch(ours.bytes()).unwrap().numbered(theirs.base_offset(), 4, None).unwrap();
+        let ours = only_batch(ours.bytes()).unwrap();
+        let ours = support::numbered(&ours, theirs.base_offset(), 4, None).unwrap();
         assert_eq!(ours, vector.bytes, "{name}");
     }
 }

@@ -1,6 +1,6 @@
 //! Random records through every codec and back, and what can happen to a batch between.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ottla::records::{
     Batch, BatchBuilder, Batches, Compression, Compressor, Decompressor, HEADER_LEN, Stamp, TimestampType,
 };
@@ -165,15 +165,17 @@ fn a_log_gives_offsets_epoch_and_time() {
     for codec in codecs() {
         let sealed = batch(&support::sample(), codec, Stamp::NONE);
         let produced = only_batch(sealed.bytes()).unwrap();
-        let stored = only_batch(&produced.numbered(1000, 5, None, BytesMut::new()).unwrap()).unwrap();
+        let numbered =
+            |append_time| only_batch(&support::numbered(&produced, 1000, 5, append_time).unwrap()).unwrap();
+        let stored = numbered(None);
         assert_eq!((stored.base_offset(), stored.next_offset(), stored.leader_epoch()), (1000, 1010, 5));
         assert_eq!(plain(&stored), support::sample());
-        let stored = only_batch(&produced.numbered(1000, 5, Some(42), BytesMut::new()).unwrap()).unwrap();
+        let stored = numbered(Some(42));
         assert_eq!(stored.timestamp_type(), TimestampType::LogAppendTime);
         assert!(stored.records().all(|record| record.timestamp() == 42));
-        assert!(produced.numbered(i64::MAX - 9, 5, None, BytesMut::new()).is_err());
-        assert!(produced.numbered(i64::MAX - 10, 5, None, BytesMut::new()).is_ok());
-        assert!(produced.numbered(-1, 5, None, BytesMut::new()).is_err());
+        assert!(produced.numbered(i64::MAX - 9, 5, None).is_err());
+        assert!(produced.numbered(i64::MAX - 10, 5, None).is_ok());
+        assert!(produced.numbered(-1, 5, None).is_err());
     }
 }
 

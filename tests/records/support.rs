@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use ottla::records::{
-    Batch, BatchBuilder, Batches, Compression, Compressor, Header, RecordsError, SealedBatch, Stamp,
+    Batch, BatchBuilder, Batches, Compression, Compressor, HEADER_LEN, Header, RecordsError, SealedBatch,
+    Stamp,
 };
 
 pub(crate) type Blob = Option<Vec<u8>>;
@@ -51,6 +52,17 @@ pub(crate) fn only_batch(set: &Bytes) -> Result<Batch, RecordsError> {
     assert!(batches.next().is_none());
     assert_eq!(batches.bytes_left(), 0);
     Ok(batch)
+}
+
+/// The batch as a log keeps it.
+pub(crate) fn numbered(
+    batch: &Batch,
+    base_offset: i64,
+    epoch: i32,
+    append_time: Option<i64>,
+) -> Result<Bytes, RecordsError> {
+    let header = batch.numbered(base_offset, epoch, append_time)?;
+    Ok([&header[..], &batch.frame()[HEADER_LEN..]].concat().into())
 }
 
 pub(crate) fn plain(batch: &Batch) -> Vec<Plain> {

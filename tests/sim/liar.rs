@@ -158,7 +158,8 @@ fn change_request(liar: &Mutex<Liar>, asked: &Asked, frame: Bytes) -> Bytes {
                 let name = format!("{}{}", topic.name, topic.topic_id);
                 for partition in &mut topic.partition_data {
                     if let Some(records) = &mut partition.records {
-                        records.0 = liar.reuse_sequence((name.clone(), partition.index), records.0.clone());
+                        *records =
+                            liar.reuse_sequence((name.clone(), partition.index), records.to_bytes()).into();
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use ottla::Result;
 use ottla::broker::{ApiKey, SeenRequest};
-use ottla::messages::{AnyRequest, FetchRequest, ProduceRequest};
+use ottla::messages::{AnyRequest, FetchRequest, ProduceRequest, RecordSet};
 use ottla::net::dial::{BoxFuture, Connected, Dial, Endpoint};
 use ottla::net::mem::MemDial;
 use std::collections::{BTreeMap, HashSet};
@@ -91,7 +91,7 @@ impl Moves {
         let mut is_new = false;
         for topic in &request.topic_data {
             for partition in &topic.partition_data {
-                let set = partition.records.as_ref().map_or(&[][..], |records| &records.0);
+                let set = partition.records.as_ref().map(RecordSet::to_bytes).unwrap_or_default();
                 let mut records = DefaultHasher::new();
                 records.write(set.get(HEADER_LEN..).unwrap_or_default());
                 is_new |= self.sent.insert((partition.index, records.finish()));
@@ -140,7 +140,7 @@ fn the_worst_second_of_one_broker_is_found() {
 fn what_asks_again_for_the_same_moves_nothing() {
     use ottla::messages::{FetchPartition, FetchTopic, ProducePartition, ProduceTopic, RecordSet};
     let produce = |records: &[u8]| {
-        let set = Some(RecordSet([&[0; HEADER_LEN][..], records].concat().into()));
+        let set = Some(Bytes::from([&[0; HEADER_LEN][..], records].concat()).into());
         let partition = ProducePartition { index: 0, records: set };
         let topic = ProduceTopic { name: "t".into(), partition_data: vec![partition], ..Default::default() };
         AnyRequest::from(ProduceRequest { topic_data: vec![topic], ..Default::default() })

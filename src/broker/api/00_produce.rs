@@ -7,7 +7,7 @@
 
 use super::throttle_time_ms;
 use crate::broker::core::{Context, Step};
-use crate::broker::log::{Appended, Sequence, Verdict};
+use crate::broker::log::{Appended, Memory, Sequence, Verdict};
 use crate::broker::state::{Now, Refused, State, leader_hint};
 use crate::broker::topic::{Partition, Topic};
 use crate::broker::topic_config::TopicConfig;
@@ -22,6 +22,9 @@ use crate::records::{
 };
 use crate::wire::Text;
 use std::time::Duration;
+
+/// Batches from here on get a buffer of their own when they are read.
+const LARGE_BYTES: usize = 128 * 1024;
 
 /// The batches of a request, opened, in the order of its topics and partitions.
 pub(in crate::broker) type Checked = Vec<CheckedBatch>;
@@ -78,7 +81,7 @@ fn check_partition(
     version: i16,
     decompressor: &mut Decompressor,
 ) -> CheckedBatch {
-    let RecordSet(bytes) = partition.records.clone().unwrap_or_default();
+    let bytes = partition.records.as_ref().map(RecordSet::to_bytes).unwrap_or_default();
     let len = bytes.len();
     let header = bytes.first_chunk().map(BatchHeader::read).filter(|header| header.magic == 2);
     let transactional =
@@ -278,7 +281,7 @@ fn append(
         let text = "the memory that the broker may take is full of records that are to be kept".to_owned();
         return Err(refuse(ErrorCode::KAFKA_STORAGE_ERROR, text).into());
     }
-    let done = write(partition, &batch, config, context.now)?;
+    let done = write(partition, &batch, config, context)?;
     state.woken.extend(&partition.watchers);
     state.has_grown(checked.bytes);
     Ok(done)
@@ -364,7 +367,13 @@ fn fail_records(
     Err(Failed { records, ..refuse(code, text).into() })
 }
 
-fn write(partition: &mut Partition, batch: &Batch, config: &TopicConfig, now: Now) -> Result<Done, Refused> {
+fn write(
+    partition: &mut Partition,
+    batch: &Batch,
+    config: &TopicConfig,
+    context: Context<'_>,
+) -> Result<Done, Refused> {
+    let now = context.now;
     let epoch = partition.leader_epoch;
     let log = &mut partition.log;
     let sequence = Sequence::of(batch.header());
@@ -380,7 +389,7 @@ fn write(partition: &mut Partition, batch: &Batch, config: &TopicConfig, now: No
     }
     let append_time = config.log_append_time.then_some(now.unix_ms);
     let base_offset = log
-        .append(batch, epoch, append_time)
+        .append(batch, epoch, append_time, memory_of(batch, context))
         .map_err(|error| refuse(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string()))?;
     let append_time_ms = append_time.unwrap_or(-1);
     if let Some(sequence) = sequence {
@@ -451,4 +460,11 @@ fn tells_log_start(code: ErrorCode) -> bool {
 
 fn refuse(code: ErrorCode, text: String) -> Refused {
     Refused { code, text }
+}
+
+/// A large batch that is nearly all of its request stays where it is. Others would keep the memory of what they came with.
+fn memory_of(batch: &Batch, context: Context<'_>) -> Memory {
+    let bytes = batch.frame().len();
+    let rest = context.bytes.saturating_sub(bytes);
+    if bytes > LARGE_BYTES && rest < bytes / 8 { Memory::Shared } else { Memory::Own }
 }

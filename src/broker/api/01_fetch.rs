@@ -13,7 +13,7 @@ use crate::broker::state::{Now, State, check_replica, leader_hint};
 use crate::broker::topic::Partition;
 use crate::messages::{
     AbortedTransaction, ApiKey, EpochEndOffset, ErrorCode, FetchPartitionResponse, FetchRequest,
-    FetchResponse, FetchTopicResponse, IsolationLevel, RecordSet, api as row_of,
+    FetchResponse, FetchTopicResponse, IsolationLevel, api as row_of,
 };
 use crate::wire::{self, Text};
 use std::time::{Duration, Instant};
@@ -280,7 +280,7 @@ impl Fetching {
             last_stable_offset: served.last_stable_offset,
             log_start_offset: served.log_start_offset,
             aborted_transactions: aborted.map(|partition| served.aborted(partition)),
-            records: Some(RecordSet(records)),
+            records: Some(records),
             diverging_epoch: served.diverging_epoch,
             current_leader,
             ..Default::default()

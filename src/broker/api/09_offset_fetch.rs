@@ -48,7 +48,9 @@ fn fetch(
     stable: bool,
 ) -> OffsetFetchGroupResponse {
     let (whole, each) = context.split(is_of_partitions);
-    let found = whole.unless_refused("", None, || find(state, each, group, stable));
+    let found = whole.unless_denied(&group.group_id, ErrorCode::GROUP_AUTHORIZATION_FAILED, || {
+        find(state, each, group, stable)
+    });
     let (topics, error_code) = match found {
         Ok(topics) => (topics, ErrorCode::NONE),
         Err(code) => (Vec::new(), code),

@@ -1,7 +1,7 @@
 //! FindCoordinator: each key has one of the live brokers for its coordinator.
 
 use crate::broker::core::Context;
-use crate::broker::state::State;
+use crate::broker::state::{Node, Refused, State};
 use crate::messages::{
     BrokerId, Coordinator, CoordinatorType, ErrorCode, FindCoordinatorRequest, FindCoordinatorResponse,
 };
@@ -24,36 +24,36 @@ pub(super) fn handle(
 }
 
 fn find(state: &State, context: Context<'_>, key_type: CoordinatorType, key: Text) -> Coordinator {
-    let refuse = |error_code: ErrorCode, text: &'static str| Coordinator {
-        key: key.clone(),
-        node_id: BrokerId::NONE,
-        port: -1,
-        error_code,
-        error_message: Some(Text::from_static(text)),
-        ..Default::default()
+    let denied = match key_type {
+        CoordinatorType::TRANSACTION => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        _ => ErrorCode::GROUP_AUTHORIZATION_FAILED,
     };
-    if let Some(code) = context.refused_code() {
-        return refuse(code, "so decided by a fault");
-    }
-    match key_type {
-        CoordinatorType::GROUP | CoordinatorType::TRANSACTION => {}
-        _ => {
-            return refuse(
-                ErrorCode::INVALID_REQUEST,
-                "this broker coordinates groups and transactions only",
-            );
+    match context.unless_denied(&key, denied, || locate(state, key_type, &key)) {
+        Ok((node_id, node)) => {
+            let (host, port) = (node.host.clone(), i32::from(node.port));
+            Coordinator { key, node_id, host, port, error_message: None, ..Default::default() }
         }
-    }
-    let coordinator = state.coordinator(&key);
-    match coordinator.and_then(|id| Some((id, state.nodes.get(&id)?))) {
-        Some((node_id, node)) => Coordinator {
+        Err(Refused { code, text }) => Coordinator {
             key,
-            node_id,
-            host: node.host.clone(),
-            port: i32::from(node.port),
-            error_message: None,
+            node_id: BrokerId::NONE,
+            port: -1,
+            error_code: code,
+            error_message: Some(text.into()),
             ..Default::default()
         },
-        None => refuse(ErrorCode::COORDINATOR_NOT_AVAILABLE, "no broker is there"),
     }
+}
+
+fn locate<'a>(
+    state: &'a State,
+    key_type: CoordinatorType,
+    key: &Text,
+) -> Result<(BrokerId, &'a Node), Refused> {
+    let refuse = |code, text: &str| Refused { code, text: text.to_owned() };
+    if !matches!(key_type, CoordinatorType::GROUP | CoordinatorType::TRANSACTION) {
+        let text = "this broker coordinates groups and transactions only";
+        return Err(refuse(ErrorCode::INVALID_REQUEST, text));
+    }
+    let coordinator = state.coordinator(key).and_then(|id| Some((id, state.nodes.get(&id)?)));
+    coordinator.ok_or_else(|| refuse(ErrorCode::COORDINATOR_NOT_AVAILABLE, "no broker is there"))
 }

@@ -22,7 +22,8 @@ pub(super) fn handle(
     request: &DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
     let groups = request.groups.iter().map(|id| {
-        let described = context.unless_refused("", None, || describe(state, context, id));
+        let described =
+            context.unless_denied(id, ErrorCode::GROUP_AUTHORIZATION_FAILED, || describe(state, context, id));
         let mut group = described.unwrap_or_else(|refused| not_there(context, id, refused));
         if request.include_authorized_operations && group.error_code.is_none() {
             group.authorized_operations = ALL_OPERATIONS;

@@ -19,7 +19,9 @@ pub(super) fn handle(
 
 fn list(state: &mut State, context: Context<'_>, request: &ListGroupsRequest) -> Vec<ListedGroup> {
     let all: Vec<Text> = state.groups.iter().map(|(id, _)| id.clone()).collect();
-    let its: Vec<Text> = all.into_iter().filter(|id| state.enter_group(id, context).is_ok()).collect();
+    let is_shown = |id: &Text| !context.denied.iter().any(|denied| *denied == **id);
+    let shown = all.into_iter().filter(is_shown);
+    let its: Vec<Text> = shown.filter(|id| state.enter_group(id, context).is_ok()).collect();
     let listed = its.iter().filter_map(|id| Some(entry(id, state.groups.get(id)?)));
     let is_wanted = |filter: &[Text], value: &Text| {
         filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))

@@ -24,32 +24,35 @@ pub(super) fn handle(
     let twice: BTreeSet<_> = wanted.iter().map(key).filter(|key| !once.insert(key.clone())).collect();
     let mut response = DeleteTopicsResponse::default();
     for topic in wanted {
+        let checked = check(&topic, twice.contains(&key(&topic)));
         let name = match &topic.name {
             Some(name) => name.clone(),
             None => state.topics.name_of(&topic.topic_id).cloned().unwrap_or_default(),
         };
-        let delete = || delete(state, &topic, twice.contains(&key(&topic)));
-        let result = context.unless_refused(&name, None, delete);
+        let result = checked.and_then(|()| context.unless_refused(&name, None, || delete(state, &topic)));
         response.responses.push(answer(topic, result));
     }
     response
 }
 
+/// What is wrong with the question, whoever asks it.
+fn check(topic: &DeleteTopicState, is_duplicate: bool) -> Result<(), Refused> {
+    let invalid = |text: &str| Err(refuse(ErrorCode::INVALID_REQUEST, text));
+    match (&topic.name, topic.topic_id.is_zero()) {
+        (Some(_), false) => invalid("You may not specify both topic name and topic id."),
+        (None, true) => invalid("Neither topic name nor id were specified."),
+        (Some(_), true) if is_duplicate => invalid("Duplicate topic name."),
+        (None, false) if is_duplicate => invalid("Duplicate topic id."),
+        _ => Ok(()),
+    }
+}
+
 /// Name and id of what was deleted.
-fn delete(
-    state: &mut State,
-    topic: &DeleteTopicState,
-    is_duplicate: bool,
-) -> Result<DeleteTopicState, Refused> {
-    let invalid = |text: &str| refuse(ErrorCode::INVALID_REQUEST, text);
+fn delete(state: &mut State, topic: &DeleteTopicState) -> Result<DeleteTopicState, Refused> {
     let name =
-        match (&topic.name, topic.topic_id.is_zero()) {
-            (Some(_), false) => return Err(invalid("You may not specify both topic name and topic id.")),
-            (None, true) => return Err(invalid("Neither topic name nor id were specified.")),
-            (Some(_), true) if is_duplicate => return Err(invalid("Duplicate topic name.")),
-            (None, false) if is_duplicate => return Err(invalid("Duplicate topic id.")),
-            (Some(name), true) => name.clone(),
-            (None, false) => state.topics.name_of(&topic.topic_id).cloned().ok_or_else(|| {
+        match &topic.name {
+            Some(name) => name.clone(),
+            None => state.topics.name_of(&topic.topic_id).cloned().ok_or_else(|| {
                 refuse(ErrorCode::UNKNOWN_TOPIC_ID, "This server does not host this topic ID.")
             })?,
         };

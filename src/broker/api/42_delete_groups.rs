@@ -11,7 +11,9 @@ pub(super) fn handle(
     request: DeleteGroupsRequest,
 ) -> DeleteGroupsResponse {
     let results = request.groups_names.into_iter().map(|group_id| {
-        let deleted = context.unless_refused("", None, || delete(state, context, &group_id));
+        let deleted = context.unless_denied(&group_id, ErrorCode::GROUP_AUTHORIZATION_FAILED, || {
+            delete(state, context, &group_id)
+        });
         DeletableGroupResult { group_id, error_code: deleted.err().unwrap_or_default() }
     });
     DeleteGroupsResponse { results: results.collect(), ..Default::default() }

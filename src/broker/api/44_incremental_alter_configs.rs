@@ -25,13 +25,14 @@ pub(super) fn handle(
     for resource in &request.resources {
         let is_topic = resource.resource_type == ConfigResourceType::TOPIC;
         let topic = if is_topic { resource.resource_name.as_str() } else { "" };
-        let altered = context.unless_refused(topic, None, || {
-            if twice.contains(&key(resource)) {
-                return Err(invalid("Each resource must appear at most once.".to_owned()));
-            }
-            check(resource)?;
-            alter(state, resource, request.validate_only)
-        });
+        let altered = if twice.contains(&key(resource)) {
+            Err(invalid("Each resource must appear at most once.".to_owned()))
+        } else {
+            context.unless_refused(topic, None, || {
+                check(resource)?;
+                alter(state, resource, request.validate_only)
+            })
+        };
         responses.push(answer(resource, altered));
     }
     IncrementalAlterConfigsResponse { responses, ..Default::default() }

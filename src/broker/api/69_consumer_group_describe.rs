@@ -22,7 +22,9 @@ pub(super) fn handle(
     request: &ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
     let groups = request.group_ids.iter().map(|id| {
-        match context.unless_refused("", None, || describe(state, context, id)) {
+        match context
+            .unless_denied(id, ErrorCode::GROUP_AUTHORIZATION_FAILED, || describe(state, context, id))
+        {
             Ok(group) if request.include_authorized_operations => {
                 DescribedConsumerGroup { authorized_operations: ALL_OPERATIONS, ..group }
             }
@@ -30,7 +32,7 @@ pub(super) fn handle(
             Err(Refused { code, text }) => DescribedConsumerGroup {
                 group_id: id.clone(),
                 error_code: code,
-                error_message: (code == ErrorCode::GROUP_ID_NOT_FOUND).then(|| text.into()),
+                error_message: tells(code).then(|| text.into()),
                 ..Default::default()
             },
         }
@@ -50,7 +52,22 @@ fn describe(state: &mut State, context: Context<'_>, id: &Text) -> Result<Descri
         Members::Classic(_) => Err(format!("Group {id} is not a consumer group.")),
     });
     let group = group.map_err(|text| refuse(ErrorCode::GROUP_ID_NOT_FOUND, text))?;
-    Ok(described(id, group, &state.topics))
+    let group = described(id, group, &state.topics);
+    let assignments = group.members.iter().flat_map(|member| [&member.assignment, &member.target_assignment]);
+    for partitions in assignments.flat_map(|assignment| &assignment.topic_partitions) {
+        context.unless_refused(&partitions.topic_name, None, || Ok(())).map_err(
+            |Refused { code, .. }| {
+                let text = "The group has described topic(s) that the client is not authorized to describe.";
+                refuse(code, text.to_owned())
+            },
+        )?;
+    }
+    Ok(group)
+}
+
+/// Whether it says more than its code.
+fn tells(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::GROUP_ID_NOT_FOUND | ErrorCode::TOPIC_AUTHORIZATION_FAILED)
 }
 
 fn described(id: &Text, group: &ConsumerGroup, topics: &Topics) -> DescribedConsumerGroup {

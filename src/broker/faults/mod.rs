@@ -8,7 +8,7 @@ mod scope;
 
 pub(super) use scope::{Concerned, Refusal, Scope, concerned};
 
-use crate::messages::{AnyResponse, ApiKey, ErrorCode, RecordSet};
+use crate::messages::{AnyResponse, ApiKey, ErrorCode};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -274,13 +274,13 @@ pub(super) enum Manner {
 pub(super) fn corrupt_records(response: &mut AnyResponse, at: usize) {
     let AnyResponse::Fetch(fetched) = response else { return };
     let mut partitions = fetched.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
-    let records = partitions.find_map(|partition| partition.records.as_mut().filter(|set| at < set.0.len()));
-    if let Some(RecordSet(bytes)) = records {
-        let mut corrupt = bytes.to_vec();
+    let records = partitions.find_map(|partition| partition.records.as_mut().filter(|set| at < set.len()));
+    if let Some(set) = records {
+        let mut corrupt = set.to_bytes().to_vec();
         if let Some(byte) = corrupt.get_mut(at) {
             *byte = !*byte;
         }
-        *bytes = Bytes::from(corrupt);
+        *set = Bytes::from(corrupt).into();
     }
 }
 

@@ -74,7 +74,7 @@ fn a_rule_is_for_what_it_names() {
 #[test]
 fn the_byte_is_that_of_the_first_records_that_have_it() {
     let partition = |records: &'static [u8]| FetchPartitionResponse {
-        records: Some(RecordSet(Bytes::from_static(records))),
+        records: Some(Bytes::from_static(records).into()),
         ..Default::default()
     };
     let partitions = vec![partition(b""), partition(b"ab"), partition(b"abcd")];
@@ -84,7 +84,8 @@ fn the_byte_is_that_of_the_first_records_that_have_it() {
             FetchResponse { responses: vec![topic.clone()], ..Default::default() }.into();
         corrupt_records(&mut response, at);
         let AnyResponse::Fetch(fetched) = response else { panic!("another API") };
-        let sets = fetched.responses[0].partitions.iter().map(|p| p.records.clone().unwrap().0.to_vec());
+        let sets =
+            fetched.responses[0].partitions.iter().map(|p| p.records.clone().unwrap().to_bytes().to_vec());
         sets.collect::<Vec<_>>()
     };
     assert_eq!(corrupted(1), [vec![], vec![b'a', !b'b'], b"abcd".to_vec()]);

@@ -135,7 +135,7 @@ impl Stored {
             // A codec that cannot write what it has read: better too much than too little.
             Err(_) => return,
             Ok(None) => self.frame.clear(),
-            Ok(Some(frame)) => self.frame = frame,
+            Ok(Some(frame)) => self.frame = frame.into(),
         }
         self.max_timestamp = self.header().map_or(self.max_timestamp, |header| header.max_timestamp);
         let until = now_ms.saturating_add(how.tombstones_ms);

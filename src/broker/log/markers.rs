@@ -5,7 +5,7 @@
 //!
 //! Different from Kafka: a fetch is told of the aborted transactions that its records have to do with, and of no later ones.
 
-use super::{Log, Marker, RecordsError};
+use super::{Log, Marker, Memory, RecordsError};
 use crate::messages::{LeaderEpoch, ProducerId};
 use crate::records::{Batch, ControlType, Decompressor, control};
 
@@ -40,7 +40,7 @@ impl Log {
         // Its few bytes fit into any batch.
         let Ok(sealed) = built else { return Ok(self.end_offset) };
         let batch = Batch::open(sealed.bytes().clone(), 0, &mut Decompressor::new(usize::MAX))?;
-        let offset = self.append(&batch, epoch, append_time)?;
+        let offset = self.append(&batch, epoch, append_time, Memory::Own)?;
         self.close(marker, offset, now_ms);
         Ok(offset)
     }
@@ -119,7 +119,7 @@ mod tests {
             Stamp { producer_id: producer, producer_epoch: 0, base_sequence: sequence, transactional: true };
         let bytes = builder.close().unwrap().seal(stamp).bytes().clone();
         let batch = Batch::open(bytes, 0, &mut Decompressor::new(1 << 20)).unwrap();
-        let base_offset = log.append(&batch, EPOCH, None).unwrap();
+        let base_offset = log.append(&batch, EPOCH, None, Memory::Own).unwrap();
         let batch = Sequence::of(batch.header()).unwrap();
         let appended = Appended { first: sequence, last: sequence, base_offset, max_timestamp: -1 };
         log.producers.remember(batch, appended, 1);

@@ -5,13 +5,13 @@
 //! DeleteRecords take goes from the front.
 
 mod compaction;
+mod frame;
 mod markers;
 mod producers;
 
 use crate::engine::connection::Spares;
-use crate::messages::{LeaderEpoch, ProducerId};
-use crate::records::{Batch, BatchHeader, Compression, ControlType, Decompressor, RecordsError};
-use bytes::Bytes;
+use crate::messages::{LeaderEpoch, ProducerId, RecordSet};
+use crate::records::{Batch, BatchHeader, Compression, ControlType, Decompressor, HEADER_LEN, RecordsError};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -19,6 +19,7 @@ pub(super) use producers::{Appended, Marker, Producers, Sequence, Verdict};
 
 use compaction::Cleaned;
 pub(super) use compaction::Cleaning;
+use frame::Frame;
 use markers::Aborted;
 
 /// A partition's records and what the broker remembers beside them.
@@ -45,11 +46,20 @@ pub(super) struct Stored {
     pub(super) max_timestamp: i64,
     pub(super) leader_epoch: LeaderEpoch,
     pub(super) codec: Compression,
-    pub(super) frame: Bytes,
+    pub(super) frame: Frame,
     /// When it was appended, in milliseconds since 1970, if that is later than the time of its records.
     appended_ms: i64,
     /// When its tombstones may go, once the cleaner has seen them (KIP-534).
     tombstones_until_ms: Option<i64>,
+}
+
+/// Where an appended batch lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// In memory of its own.
+    Own,
+    /// In that of the request that it came with, which has little else in it.
+    Shared,
 }
 
 /// Batches behind one another, as a fetch takes them: which, and how many bytes they are.
@@ -103,7 +113,7 @@ impl Log {
         self.batches.iter()
     }
 
-    /// Appends a batch, and answers with the offset of its first record. With `append_time` (milliseconds since 1970) the
+    /// Appends a batch, whose bytes it copies unless they may be shared, and answers with the offset of its first record. With `append_time` (milliseconds since 1970) the
     /// records get that as their time.
     ///
     /// # Errors
@@ -113,10 +123,15 @@ impl Log {
         batch: &Batch,
         epoch: LeaderEpoch,
         append_time: Option<i64>,
+        memory: Memory,
     ) -> Result<i64, RecordsError> {
         let base_offset = self.end_offset;
-        let room = self.spares.take(batch.frame().len());
-        let frame = self.spares.lend(batch.numbered(base_offset, epoch.0, append_time, room)?);
+        let header = batch.numbered(base_offset, epoch.0, append_time)?;
+        let rest = batch.frame().slice(HEADER_LEN.min(batch.frame().len())..);
+        let frame = match memory {
+            Memory::Shared => Frame::sharing(header, rest),
+            Memory::Own => Frame::copying(header, &rest, &self.spares),
+        };
         let last_offset = base_offset.saturating_add(i64::from(batch.header().last_offset_delta));
         self.begin_epoch(epoch);
         self.bytes = self.bytes.saturating_add(frame.len());
@@ -244,18 +259,9 @@ impl Log {
         run
     }
 
-    /// The bytes of a run: uncopied when it is one batch.
-    pub(super) fn read(&self, run: &Run) -> Bytes {
-        let mut batches = self.of(run);
-        match (batches.next(), batches.next()) {
-            (None, _) => Bytes::new(),
-            (Some(only), None) => only.frame.clone(),
-            (Some(_), Some(_)) => {
-                let mut set = self.spares.take(run.bytes);
-                self.of(run).for_each(|batch| set.extend_from_slice(&batch.frame));
-                self.spares.lend(set)
-            }
-        }
+    /// The batches of a run, uncopied.
+    pub(super) fn read(&self, run: &Run) -> RecordSet {
+        self.of(run).flat_map(|batch| batch.frame.pieces()).collect()
     }
 
     /// The offset behind a run, if anything is in it.
@@ -328,7 +334,7 @@ impl Stored {
     /// The batch again; it was checked before it was appended.
     pub(super) fn open(&self) -> Option<Batch> {
         let mut decompressor = Decompressor::new(usize::MAX);
-        Batch::open(self.frame.clone(), 0, &mut decompressor).ok()
+        Batch::open(self.frame.to_bytes(), 0, &mut decompressor).ok()
     }
 
     /// Whose batch it is, [`ProducerId::NONE`] for nobody's.
@@ -358,7 +364,7 @@ impl Stored {
     }
 
     fn header(&self) -> Option<BatchHeader> {
-        self.frame.first_chunk().map(BatchHeader::read)
+        self.frame.header()
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::connection::Spares;
 use crate::records::{BatchBuilder, Compressor, Stamp};
+use bytes::Bytes;
 
 /// A batch with one record for each of these times.
 fn batch(timestamps: &[i64], codec: Compression) -> Batch {
@@ -17,13 +18,13 @@ fn batch(timestamps: &[i64], codec: Compression) -> Batch {
 fn log_of(batches: &[&[i64]]) -> Log {
     let mut log = Log::new(LeaderEpoch(0), Spares::default());
     for timestamps in batches {
-        log.append(&batch(timestamps, Compression::None), LeaderEpoch(0), None).unwrap();
+        log.append(&batch(timestamps, Compression::None), LeaderEpoch(0), None, Memory::Own).unwrap();
     }
     log
 }
 
 fn offsets(log: &Log, run: &Run) -> Vec<(i64, i64)> {
-    crate::records::Batches::new(log.read(run))
+    crate::records::Batches::new(log.read(run).to_bytes())
         .map(|batch| batch.map(|batch| (batch.base_offset(), batch.last_offset())).unwrap())
         .collect()
 }
@@ -32,7 +33,7 @@ fn offsets(log: &Log, run: &Run) -> Vec<(i64, i64)> {
 fn batches_get_offsets_and_epochs_in_place_and_keep_their_codec() {
     let mut log = Log::new(LeaderEpoch(0), Spares::default());
     for (codec, epoch) in [(Compression::None, 0), (Compression::Gzip, 0), (Compression::Lz4, 3)] {
-        log.append(&batch(&[1, 2], codec), LeaderEpoch(epoch), None).unwrap();
+        log.append(&batch(&[1, 2], codec), LeaderEpoch(epoch), None, Memory::Own).unwrap();
     }
     assert_eq!((log.start_offset(), log.end_offset()), (0, 6));
     let run = log.run(0, 6, usize::MAX, false);
@@ -45,7 +46,7 @@ fn batches_get_offsets_and_epochs_in_place_and_keep_their_codec() {
 #[test]
 fn the_time_of_appending_replaces_the_producers() {
     let mut log = Log::new(LeaderEpoch(0), Spares::default());
-    log.append(&batch(&[1, 2], Compression::None), LeaderEpoch(0), Some(99)).unwrap();
+    log.append(&batch(&[1, 2], Compression::None), LeaderEpoch(0), Some(99), Memory::Own).unwrap();
     let stored = log.batches().next().unwrap();
     assert_eq!(stored.max_timestamp, 99);
     let times: Vec<_> = stored.open().unwrap().records().map(|record| record.timestamp()).collect();
@@ -72,11 +73,20 @@ fn a_run_holds_whole_batches_within_its_limits() {
 }
 
 #[test]
-fn one_batch_is_read_uncopied() {
-    let log = log_of(&[&[1], &[2]]);
-    let stored = log.batches().next().unwrap().frame.clone();
-    let read = log.read(&log.run(0, 1, usize::MAX, false));
-    assert_eq!(read.as_ptr(), stored.as_ptr());
+fn batches_are_read_uncopied_and_kept_uncopied_where_that_is_asked_for() {
+    let mut log = log_of(&[&[1], &[2]]);
+    let shared = batch(&[3], Compression::None);
+    log.append(&shared, LeaderEpoch(0), None, Memory::Shared).unwrap();
+    let own = batch(&[4], Compression::None);
+    log.append(&own, LeaderEpoch(0), None, Memory::Own).unwrap();
+    let places =
+        |pieces: &mut dyn Iterator<Item = Bytes>| pieces.map(|piece| piece.as_ptr()).collect::<Vec<_>>();
+    let read = log.read(&log.run(0, 4, usize::MAX, false));
+    let read_from = places(&mut read.pieces().cloned());
+    assert_eq!(read_from, places(&mut log.batches().flat_map(|stored| stored.frame.pieces())));
+    let is_part = |whole: &Batch| read_from.iter().any(|place| whole.frame().as_ptr_range().contains(place));
+    assert!(is_part(&shared) && !is_part(&own));
+    assert_eq!(offsets(&log, &log.run(2, 4, usize::MAX, false)), [(2, 2), (3, 3)]);
 }
 
 #[test]
@@ -97,7 +107,7 @@ fn the_ends_of_epochs_are_those_of_kafka() {
     let mut log = Log::new(LeaderEpoch(1), Spares::default());
     let one = batch(&[1], Compression::None);
     for epoch in [1, 1, 4, 6, 6] {
-        log.append(&one, LeaderEpoch(epoch), None).unwrap();
+        log.append(&one, LeaderEpoch(epoch), None, Memory::Own).unwrap();
     }
     let end = |epoch| log.end_of_epoch(LeaderEpoch(epoch)).map(|(epoch, end)| (epoch.0, end));
     assert_eq!(end(0), Some((0, 0)), "before all that is known");
@@ -140,7 +150,7 @@ fn epochs_that_ended_before_the_logs_start_are_forgotten() {
     let log_of_epochs = || {
         let mut log = Log::new(LeaderEpoch(1), Spares::default());
         for epoch in [1, 1, 4, 6] {
-            log.append(&batch(&[1], Compression::None), LeaderEpoch(epoch), None).unwrap();
+            log.append(&batch(&[1], Compression::None), LeaderEpoch(epoch), None, Memory::Own).unwrap();
         }
         log
     };
@@ -188,7 +198,7 @@ fn a_truncated_log_forgets_records_epochs_and_producers() {
         builder.append(1, None, Some(b"v"), []).unwrap();
         let sealed = builder.close().unwrap().seal(stamp(n));
         let batch = Batch::open(sealed.bytes().clone(), 0, &mut Decompressor::new(1 << 20)).unwrap();
-        log.append(&batch, LeaderEpoch(epoch), None).unwrap();
+        log.append(&batch, LeaderEpoch(epoch), None, Memory::Own).unwrap();
         log.producers.remember(
             Sequence::of(batch.header()).unwrap(),
             Appended { first: n, last: n, base_offset: n.into(), max_timestamp: -1 },
@@ -249,7 +259,7 @@ fn of_each_key_the_last_record_is_kept_with_its_offset() {
             keyed(&[("c", Some("1")), ("a", Some("3")), ("d", None)], 30, codec),
             keyed(&[("b", Some("2"))], 40, codec),
         ] {
-            log.append(&batch, LeaderEpoch(0), None).unwrap();
+            log.append(&batch, LeaderEpoch(0), None, Memory::Own).unwrap();
         }
         assert!(log.compact(&CLEANING, 1_000, true));
         let c = record(3, "c", Some("1"));
@@ -272,7 +282,7 @@ fn of_each_key_the_last_record_is_kept_with_its_offset() {
 fn tombstones_are_kept_for_their_time() {
     let mut log = Log::new(LeaderEpoch(0), Spares::default());
     for records in [&[("a", Some("1"))], &[("a", None)], &[("z", Some("1"))]] {
-        log.append(&keyed(records, 10, Compression::None), LeaderEpoch(0), None).unwrap();
+        log.append(&keyed(records, 10, Compression::None), LeaderEpoch(0), None, Memory::Own).unwrap();
     }
     let left = |log: &mut Log, now_ms| {
         log.compact(&CLEANING, now_ms, true);
@@ -289,7 +299,8 @@ fn tombstones_are_kept_for_their_time() {
 fn compaction_waits_until_it_is_worth_it() {
     let mut log = Log::new(LeaderEpoch(0), Spares::default());
     let append = |log: &mut Log, time| {
-        log.append(&keyed(&[("a", Some("1"))], time, Compression::None), LeaderEpoch(0), None).unwrap();
+        log.append(&keyed(&[("a", Some("1"))], time, Compression::None), LeaderEpoch(0), None, Memory::Own)
+            .unwrap();
     };
     append(&mut log, 10);
     assert!(!log.compact(&CLEANING, 1_000, false), "one batch is never touched");
@@ -327,7 +338,7 @@ fn no_last_value_is_ever_lost() {
             let some: Vec<_> = (0..rng.usize(1..5)).map(|_| of(&mut rng)).collect();
             expected.extend(some.iter().copied());
             let codec = [Compression::None, Compression::Lz4][rng.usize(..2)];
-            log.append(&keyed(&some, now_ms, codec), LeaderEpoch(0), None).unwrap();
+            log.append(&keyed(&some, now_ms, codec), LeaderEpoch(0), None, Memory::Own).unwrap();
             if rng.bool() {
                 let how = Cleaning { min_lag_ms: rng.i64(0..80), ..CLEANING };
                 log.compact(&how, now_ms, rng.bool());
@@ -349,7 +360,7 @@ fn no_last_value_is_ever_lost() {
 fn old_batches_go_by_the_later_of_their_two_times() {
     let mut log = Log::new(LeaderEpoch(0), Spares::default());
     for (time, appended) in [(10, 500), (20, 20), (700, 30), (40, 40)] {
-        log.append(&batch(&[time], Compression::None), LeaderEpoch(0), None).unwrap();
+        log.append(&batch(&[time], Compression::None), LeaderEpoch(0), None, Memory::Own).unwrap();
         log.appended_at(appended);
     }
     assert!(!log.retain_since(500));
@@ -368,7 +379,7 @@ fn what_was_aborted_replaces_nothing() {
         let stamp = Stamp { producer_id, producer_epoch: 0, base_sequence: sequence, transactional };
         let bytes = builder.close().unwrap().seal(stamp).bytes().clone();
         let batch = Batch::open(bytes, 0, &mut Decompressor::new(1 << 20)).unwrap();
-        let base_offset = log.append(&batch, LeaderEpoch(0), None).unwrap();
+        let base_offset = log.append(&batch, LeaderEpoch(0), None, Memory::Own).unwrap();
         let appended = Appended { first: sequence, last: sequence, base_offset, max_timestamp: -1 };
         log.producers.remember(Sequence::of(batch.header()).unwrap(), appended, 1);
     };

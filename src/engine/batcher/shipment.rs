@@ -142,7 +142,7 @@ impl Shipment {
                 topic_id: item.topic_id,
                 partition_data: Vec::new(),
             });
-            let records = item.sealed().map(|batch| RecordSet(batch.bytes().clone()));
+            let records = item.sealed().map(|batch| RecordSet::from(batch.bytes().clone()));
             topic.partition_data.push(ProducePartition { index: item.partition, records });
         }
         ProduceRequest { transactional_id, acks, timeout_ms, topic_data: topics.into_values().collect() }

@@ -65,8 +65,7 @@ impl Cursors {
             return effects;
         }
         let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
-        let bytes =
-            partitions.filter_map(|found| found.records.as_ref()).map(|records| records.0.len()).sum();
+        let bytes = partitions.filter_map(|found| found.records.as_ref()).map(|records| records.len()).sum();
         let held = Held::new(bytes, &self.held);
         let took = now.saturating_duration_since(plan.began);
         self.appetites.entry(plan.broker).or_default().learn(granted.unwrap_or(0), bytes, took);
@@ -156,7 +155,7 @@ impl Cursors {
         cursor.high_watermark = Some(found.high_watermark).filter(|offset| *offset >= 0);
         cursor.last_stable_offset = Some(found.last_stable_offset).filter(|offset| *offset >= 0);
         cursor.log_start_offset = Some(found.log_start_offset).filter(|offset| *offset >= 0);
-        let set = found.records.map(|records| records.0).unwrap_or_default();
+        let set = found.records.map(|records| records.to_bytes()).unwrap_or_default();
         if set.is_empty() {
             return (false, false);
         }

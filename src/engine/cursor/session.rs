@@ -98,7 +98,7 @@ impl Session {
     pub(super) fn answered(&mut self, words: &Words, partitions: &[Planned], answer: &FetchResponse) {
         let found = answer.responses.iter().flat_map(|topic| &topic.partitions);
         let has_records =
-            |found: &&FetchPartitionResponse| found.records.as_ref().is_some_and(|set| !set.0.is_empty());
+            |found: &&FetchPartitionResponse| found.records.as_ref().is_some_and(|set| !set.is_empty());
         self.turn = self.turn.wrapping_add(found.filter(has_records).count().max(1));
         if answer.session_id == 0 {
             // It keeps none, or none any more.

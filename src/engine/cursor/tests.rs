@@ -16,9 +16,9 @@ use crate::messages::{
     LeaderEpoch, ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse, MetadataBroker,
     MetadataPartition, MetadataResponse, MetadataTopic, ProducerId,
 };
-use crate::records::{Batch, BatchBuilder, Decompressor, SealedBatch, Stamp, control};
+use crate::records::{Batch, BatchBuilder, Decompressor, HEADER_LEN, SealedBatch, Stamp, control};
 use crate::wire::{Span, Uuid};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::BTreeSet;
 
 const WAIT: Duration = Duration::from_millis(500);
@@ -165,7 +165,7 @@ fn placed(batch: &SealedBatch, base_offset: i64) -> Vec<u8> {
 /// As a leader of this epoch stores it.
 fn placed_in(epoch: i32, batch: &SealedBatch, base_offset: i64) -> Vec<u8> {
     let batch = Batch::open(batch.bytes().clone(), 0, &mut Decompressor::new(1 << 20)).unwrap();
-    batch.numbered(base_offset, epoch, None, BytesMut::new()).unwrap().to_vec()
+    [&batch.numbered(base_offset, epoch, None).unwrap()[..], &batch.frame()[HEADER_LEN..]].concat()
 }
 
 fn batch(base_offset: i64, records: usize) -> Vec<u8> {

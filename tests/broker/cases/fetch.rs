@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// First and last offsets of the batches that came whole.
 fn offsets(fetched: &FetchPartitionResponse) -> Vec<(i64, i64)> {
-    let records = fetched.records.clone().map_or_else(Bytes::new, |records| records.0);
+    let records = fetched.records.clone().map_or_else(Bytes::new, |records| records.to_bytes());
     Batches::new(records)
         .map(|batch| batch.map(|batch| (batch.base_offset(), batch.last_offset())).unwrap())
         .collect()

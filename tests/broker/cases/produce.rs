@@ -24,7 +24,7 @@ pub fn every_codec_is_taken_and_kept(target: &Target) {
     let (mut peer, topic) = (target.connect(), target.topic());
     for codec in Compression::ALL {
         let offset = peer.append(&topic, batch::compressed(codec));
-        let read = peer.fetch(12, topic.fetch(offset)).records.unwrap().0;
+        let read = peer.fetch(12, topic.fetch(offset)).records.unwrap().to_bytes();
         let mut batches = ottla::records::Batches::new(read);
         let first = batches.next().unwrap().unwrap();
         assert_eq!((first.compression(), first.base_offset()), (codec, offset));
@@ -145,7 +145,7 @@ pub fn the_time_of_appending_is_told_where_the_topic_wants_it(target: &Target) {
     let before = batch::now_ms();
     let done = peer.produce(12, &topic, batch::at(5, 2));
     assert!((before..=batch::now_ms()).contains(&done.log_append_time_ms), "{done:?}");
-    let read = peer.fetch(12, topic.fetch(0)).records.unwrap().0;
+    let read = peer.fetch(12, topic.fetch(0)).records.unwrap().to_bytes();
     let first = ottla::records::Batches::new(read).next().unwrap().unwrap();
     assert!(first.records().all(|record| record.timestamp() == done.log_append_time_ms));
 }

@@ -136,7 +136,7 @@ pub fn a_log_may_begin_inside_of_a_batch(target: &Target) {
     assert_eq!(delete(&mut peer, 2, &topic.name, 0, 1), (ErrorCode::NONE, 1));
     let read = peer.fetch(12, topic.fetch(1));
     assert_eq!((read.error_code, read.log_start_offset), (ErrorCode::NONE, 1));
-    assert!(!read.records.unwrap().0.is_empty(), "the whole batch comes");
+    assert!(!read.records.unwrap().to_bytes().is_empty(), "the whole batch comes");
     assert_eq!(peer.fetch(12, topic.fetch(0)).error_code, ErrorCode::OFFSET_OUT_OF_RANGE);
 }
 

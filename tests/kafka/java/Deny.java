@@ -6,15 +6,19 @@ import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AccessControlEntryFilter;
 import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourcePatternFilter;
 import org.apache.kafka.common.resource.ResourceType;
 
 /**
- * Keeps a user from what the lines of its input say, {@code OPERATION TYPE NAME} each, and lets everybody do all else to these.
+ * Keeps a user from what the lines of its input say, {@code OPERATION TYPE NAME} each, and from nothing else; and lets everybody
+ * else do all to these.
  * Arguments: bootstrap servers, the user.
  */
 public final class Deny {
@@ -28,6 +32,10 @@ public final class Deny {
             acls.add(acl(of, "User:*", AclOperation.ALL, AclPermissionType.ALLOW));
         }
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", arguments[0]))) {
+            admin.deleteAcls(List.of(new AclBindingFilter(
+                ResourcePatternFilter.ANY,
+                new AccessControlEntryFilter("User:" + arguments[1], null, AclOperation.ANY, AclPermissionType.ANY)
+            ))).all().get();
             admin.createAcls(acls).all().get();
         }
     }

@@ -88,7 +88,7 @@ impl Answers {
     fn append(&mut self, topic: ProduceTopic) -> ProduceTopicResponse {
         let mut partition_responses = Vec::new();
         for partition in topic.partition_data {
-            let records = partition.records.map(|records| records.0).unwrap_or_default();
+            let records = partition.records.map(|records| records.to_bytes()).unwrap_or_default();
             // Of the one batch: the last field of its header says how many records there are.
             let count: [u8; 4] = records[57..61].try_into().expect("a batch");
             let place = (partition.index, topic.topic_id, topic.name.clone());

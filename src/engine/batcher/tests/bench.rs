@@ -239,7 +239,7 @@ impl Cluster {
     }
 
     fn append(&mut self, data: &ProducePartition) -> ProducePartitionResponse {
-        let set = data.records.as_ref().expect("records are there").0.clone();
+        let set = data.records.as_ref().expect("records are there").to_bytes();
         let result = match self.faults.get_mut(&data.index).and_then(VecDeque::pop_front) {
             Some(code) => Err(code),
             None if self.max_batch.is_some_and(|max| set.len() > max) => {

@@ -22,7 +22,7 @@ fn fetch(topic: &Topic, offset: i64, isolation_level: IsolationLevel) -> FetchRe
 /// Offsets of the batches, first and last.
 fn batches(fetched: &FetchPartitionResponse) -> Vec<(i64, i64)> {
     let records = fetched.records.clone().unwrap_or_default();
-    let batches = Batches::new(records.0).map(|batch| batch.unwrap());
+    let batches = Batches::new(records.to_bytes()).map(|batch| batch.unwrap());
     batches.map(|batch| (batch.base_offset(), batch.last_offset())).collect()
 }
 
@@ -89,7 +89,7 @@ pub fn markers_are_control_batches_of_their_producer(target: &Target) {
         await_stable(&mut producer.peer, &topic, at);
     }
     let fetched = producer.peer.fetch(12, fetch(&topic, 0, EVERYTHING));
-    let batches = Batches::new(fetched.records.unwrap().0).map(|batch| batch.unwrap());
+    let batches = Batches::new(fetched.records.unwrap().to_bytes()).map(|batch| batch.unwrap());
     let (control, data): (Vec<_>, Vec<_>) = batches.partition(|batch| batch.is_control());
     assert!(data.iter().chain(&control).all(|batch| batch.is_transactional()));
     let kinds: Vec<_> =
