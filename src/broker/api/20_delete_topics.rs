@@ -23,7 +23,12 @@ pub(super) fn handle(
     let key = |topic: &DeleteTopicState| (topic.name.clone(), topic.topic_id);
     let twice: BTreeSet<_> = wanted.iter().map(key).filter(|key| !once.insert(key.clone())).collect();
     let mut response = DeleteTopicsResponse::default();
+    let mut answered = BTreeSet::new();
     for topic in wanted {
+        let is_well_named = topic.name.is_some() == topic.topic_id.is_zero();
+        if is_well_named && !answered.insert(key(&topic)) {
+            continue; // once for all its duplicates
+        }
         let checked = check(&topic, twice.contains(&key(&topic)));
         let name = match &topic.name {
             Some(name) => name.clone(),

@@ -196,7 +196,11 @@ pub fn deletion_is_by_name_or_id_and_checked(target: &Target) {
     assert_eq!(deleted(vec![(Some(&topic.name), topic.id)])[0].0, ErrorCode::INVALID_REQUEST);
     assert_eq!(deleted(vec![(None, Uuid::ZERO)])[0].0, ErrorCode::INVALID_REQUEST);
     let twice = deleted(vec![(Some(&topic.name), Uuid::ZERO); 2]);
-    assert!(twice.iter().all(|(code, _)| *code == ErrorCode::INVALID_REQUEST), "{twice:?}");
+    assert_eq!(twice, code(ErrorCode::INVALID_REQUEST, Some(&topic.name)), "one answer for both");
+    let twice = deleted(vec![(None, topic.id); 2]);
+    assert_eq!(twice, code(ErrorCode::INVALID_REQUEST, None), "one answer for both");
+    let (topics, twice) = (vec![(None, Uuid::ZERO); 2], vec![(Some(&*topic.name), topic.id); 2]);
+    assert_eq!((deleted(topics).len(), deleted(twice).len()), (2, 2), "each on its own");
     assert_eq!(deleted(vec![(None, topic.id)]), code(ErrorCode::NONE, Some(&topic.name)));
 }
 
