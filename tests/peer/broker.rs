@@ -267,7 +267,7 @@ impl Broker {
 pub fn values(request: &ProduceRequest) -> Vec<String> {
     let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
     let sets = partitions.filter_map(|partition| partition.records.as_ref());
-    let batches = sets.flat_map(|set| Batches::new(set.0.clone()).filter_map(Result::ok));
+    let batches = sets.flat_map(|set| Batches::new(set.to_bytes()).filter_map(Result::ok));
     let values = |batch: ottla::records::Batch| {
         let value = |record: ottla::records::RecordView<'_>| {
             String::from_utf8_lossy(record.value().unwrap_or_default()).into_owned()

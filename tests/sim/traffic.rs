@@ -138,9 +138,9 @@ fn the_worst_second_of_one_broker_is_found() {
 
 #[test]
 fn what_asks_again_for_the_same_moves_nothing() {
-    use ottla::messages::{FetchPartition, FetchTopic, ProducePartition, ProduceTopic, RecordSet};
+    use ottla::messages::{FetchPartition, FetchTopic, ProducePartition, ProduceTopic};
     let produce = |records: &[u8]| {
-        let set = Some(Bytes::from([&[0; HEADER_LEN][..], records].concat()).into());
+        let set = Some(bytes::Bytes::from([&[0; HEADER_LEN][..], records].concat()).into());
         let partition = ProducePartition { index: 0, records: set };
         let topic = ProduceTopic { name: "t".into(), partition_data: vec![partition], ..Default::default() };
         AnyRequest::from(ProduceRequest { topic_data: vec![topic], ..Default::default() })

@@ -14,6 +14,7 @@ impl Asker {
         self.of_two_with_settings();
         self.of_two_with_transactions();
         self.of_two_with_groups();
+        self.of_several_groups();
     }
 
     fn of_two_with_records(&mut self) {
@@ -172,8 +173,7 @@ impl Asker {
     }
 
     fn of_two_with_groups(&mut self) {
-        let [ok, read, describe, delete, modern] =
-            ["OK", "READ", "DESCRIBE", "DELETE", "MODERN"].map(|of| self.group(of));
+        let [ok, read, modern] = ["OK", "READ", "MODERN"].map(|of| self.group(of));
         for (group, session_timeout_ms, kinds) in
             [(&read, 1, "consumer"), (&read, 10_000, ""), (&Text::default(), 10_000, "consumer")]
         {
@@ -214,7 +214,10 @@ impl Asker {
             };
             self.ask(&format!("{group} {epoch}").replace(&self.base, ""), 1, request);
         }
-        let keys = [&describe, &ok, &delete].map(Clone::clone).to_vec();
+    }
+
+    fn of_several_groups(&mut self) {
+        let keys = ["DESCRIBE", "OK", "DELETE"].map(|of| self.group(of)).to_vec();
         for key_type in [CoordinatorType::GROUP, CoordinatorType::TRANSACTION, CoordinatorType(9)] {
             let coordinator_keys = keys.clone();
             let request = FindCoordinatorRequest { key_type, coordinator_keys, ..Default::default() };

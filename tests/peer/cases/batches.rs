@@ -23,7 +23,7 @@ fn answered(asked: &Asked, set: Option<Vec<u8>>) -> Act {
             // There is more to come, whatever there is.
             partition.high_watermark = at + 1_000;
             partition.last_stable_offset = at + 1_000;
-            partition.records = set.map(|set| Bytes::from(set).into());
+            partition.records = set.map(|set| bytes::Bytes::from(set).into());
         }
         _ => unreachable!("only asked for this"),
     })
