@@ -271,6 +271,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, true)
+    }
+}
+
+impl Error {
+    /// Whether something was written the outermost error says that knows it: a cause speaks of the last attempt alone.
+    fn write(&self, f: &mut fmt::Formatter<'_>, tells_sent: bool) -> fmt::Result {
         let Inner { kind, attempt, scope, sent, hint, source } = &*self.0;
         f.write_str(attempt)?;
         write!(f, "{scope}")?;
@@ -279,11 +286,14 @@ impl fmt::Display for Error {
         }
         let mut cause = source.as_deref().map(|e| e as &dyn StdError);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            f.write_str(": ")?;
             // Our own errors tell their causes themselves.
-            cause = if error.is::<Error>() { None } else { error.source() };
+            cause = match error.downcast_ref::<Error>() {
+                Some(own) => own.write(f, tells_sent && sent.is_none()).map(|()| None)?,
+                None => write!(f, "{error}").map(|()| error.source())?,
+            };
         }
-        match sent {
+        match sent.filter(|_| tells_sent) {
             Some(Sent::Never) => f.write_str("; nothing was written")?,
             Some(Sent::Maybe) => f.write_str("; it may have been written")?,
             None => {}
@@ -398,5 +408,14 @@ mod tests {
         let inner = Error::new(ErrorKind::Connect, "connect").with_source(std::io::Error::other("refused"));
         let outer = Error::new(ErrorKind::Timeout, "refresh metadata").with_source(inner);
         assert_eq!(outer.to_string(), "refresh metadata: timed out: connect: no connection: refused");
+    }
+
+    #[test]
+    fn whether_it_was_written_is_said_once_by_who_knows_all_attempts() {
+        let last = || Error::new(ErrorKind::Connect, "connect").sent(Sent::Never);
+        let all = Error::new(ErrorKind::Timeout, "deliver").with_source(last()).sent(Sent::Maybe);
+        assert_eq!(all.to_string(), "deliver: timed out: connect: no connection; it may have been written");
+        let unknown = Error::new(ErrorKind::Timeout, "deliver").with_source(last());
+        assert_eq!(unknown.to_string(), "deliver: timed out: connect: no connection; nothing was written");
     }
 }
