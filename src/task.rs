@@ -29,6 +29,14 @@ pub async fn sleep_until(deadline: Instant) {
     tokio::time::sleep_until(deadline.into()).await;
 }
 
+/// Lets every other task go first that can go on, and sockets be looked at.
+///
+/// # Cancel safety
+/// Dropping the future does nothing.
+pub async fn give_way() {
+    tokio::task::yield_now().await;
+}
+
 /// Lets other tasks run, if this one has had its share of the runtime. Until then, and for tasks without a share, it is ready.
 ///
 /// # Cancel safety

@@ -1,6 +1,6 @@
 //! The task behind a consumer: asks each leader on its own, so that none waits for another, and fills the queue.
 
-use super::shared::{Running, Shared, State};
+use super::shared::{Running, Shared, State, Waking};
 use crate::cluster::{Cluster, OwnLane};
 use crate::engine::cursor::{Effects, FetchPlan, ResetPlan};
 use crate::error::Result;
@@ -15,6 +15,9 @@ use tracing::Instrument;
 /// How long an answer may take beyond what the broker may wait for records, until it is doubted that this broker still
 /// leads: one that stands still keeps its connections, and another one is elected long before a request is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who has to do with so many bytes is woken behind the next request, which the broker answers meanwhile.
+const MUCH_BYTES: usize = 64 * 1024;
 
 /// What a request to one leader came to.
 enum Done {
@@ -41,6 +44,7 @@ async fn fetch_until_closed(shared: &Shared, lane: &OwnLane) {
     let mut requests = Together::new();
     let mut views = shared.cluster.views();
     let mut rng = task::rng();
+    let mut waking = None;
     loop {
         views.mark_unchanged();
         let Some(deadline) = start(shared, lane, &mut requests) else { return };
@@ -49,7 +53,8 @@ async fn fetch_until_closed(shared: &Shared, lane: &OwnLane) {
         let deadline = deadline.unwrap_or_else(|| task::after(now, Duration::from_secs(86_400)));
         tokio::select! {
             biased;
-            done = requests.next() => finish(shared, done, &mut rng),
+            done = requests.next() => waking = finish(shared, done, &mut rng),
+            () = wake(waking.take()), if waking.is_some() => {}
             () = shared.plan.notified() => {}
             _ = views.changed() => {}
             () = task::sleep_until(deadline) => {}
@@ -103,20 +108,28 @@ fn start<'a>(
     Some(Some(deadline.map_or(again, |deadline| deadline.min(again))))
 }
 
-fn finish(shared: &Shared, done: Done, rng: &mut fastrand::Rng) {
+/// Wakes those who wait for an answer, once the requests are written that others have ready.
+async fn wake(waking: Option<Waking>) {
+    task::give_way().await;
+    drop(waking);
+}
+
+/// Takes note of an answer. Whom to wake for it, where that is to be done after the next request.
+fn finish(shared: &Shared, done: Done, rng: &mut fastrand::Rng) -> Option<Waking> {
     let now = task::now();
-    let effects = shared.with(|state| match done {
+    let ((effects, bytes), waking) = shared.with_waking(|state| match done {
         Done::Reset(plan, answer) => {
             state.resetting.remove(&plan.broker);
             let refresh = state.cursors.digest_reset(&plan, answer, now, rng);
-            Effects { refresh, ..Effects::default() }
+            (Effects { refresh, ..Effects::default() }, 0)
         }
         Done::Fetch { plan, answer, took } => {
             state.fetching.remove(&plan.broker);
-            state.recorder.fetched(&answer, took);
-            state.cursors.digest_fetch(&plan, answer, now, rng)
+            let bytes = state.recorder.fetched(&answer, took);
+            (state.cursors.digest_fetch(&plan, answer, now, rng), bytes)
         }
     });
+    let waking = Some(waking).filter(|_| bytes >= MUCH_BYTES);
     let Effects { refresh, hints, endpoints } = effects;
     if !hints.is_empty() {
         shared.cluster.amend_view(|view| view.apply_hints(&hints, &endpoints) > 0);
@@ -124,6 +137,7 @@ fn finish(shared: &Shared, done: Done, rng: &mut fastrand::Rng) {
     if refresh {
         shared.cluster.ask_for_metadata();
     }
+    waking
 }
 
 async fn fetch(lane: &OwnLane, timeout: Duration, plan: &mut FetchPlan) -> Result<FetchResponse> {

@@ -82,12 +82,13 @@ impl Recorder {
     }
 
     /// A request came to an end.
-    pub(super) fn fetched(&mut self, answer: &Result<FetchResponse>, took: Duration) {
+    /// Counts an answer; how many bytes of records it has.
+    pub(super) fn fetched(&mut self, answer: &Result<FetchResponse>, took: Duration) -> usize {
         let counts = &mut self.0;
         counts.fetch_total = counts.fetch_total.saturating_add(1);
         let Ok(answer) = answer else {
             counts.fetch_error_total = counts.fetch_error_total.saturating_add(1);
-            return;
+            return 0;
         };
         counts.fetch_latency.record(took, 1);
         if let Ok(ms @ 1..) = u64::try_from(answer.throttle_time_ms) {
@@ -96,6 +97,7 @@ impl Recorder {
         let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
         let bytes: usize = partitions.filter_map(|found| Some(found.records.as_ref()?.len())).sum();
         counts.fetch_byte_total = counts.fetch_byte_total.saturating_add(bytes as u64);
+        bytes
     }
 
     pub(super) fn snapshot(&self, state: &State) -> ConsumerMetrics {

@@ -84,6 +84,16 @@ pub(super) enum Taking {
     Records,
 }
 
+/// Those for whom there is something; woken when it is dropped.
+#[must_use]
+pub(super) struct Waking(Vec<Waker>);
+
+impl Drop for Waking {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
+    }
+}
+
 /// The stream of a partition.
 #[derive(Debug)]
 struct Stream {
@@ -132,13 +142,18 @@ impl Shared {
 
     /// Looks at the state or changes it; then wakes everybody for whom there is something.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let (result, waking) = self.with_waking(work);
+        drop(waking);
+        result
+    }
+
+    /// The same for who wakes them later.
+    pub(super) fn with_waking<T>(&self, work: impl FnOnce(&mut State) -> T) -> (T, Waking) {
         // No step leaves the state half changed.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work(&mut state);
         let waking = state.due();
-        drop(state);
-        waking.into_iter().for_each(Waker::wake);
-        result
+        (result, Waking(waking))
     }
 
     /// As [`with`](Self::with), for those who take batches: the fetcher plans anew if that makes a difference.
