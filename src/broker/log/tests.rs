@@ -82,7 +82,7 @@ fn batches_are_read_uncopied_and_kept_uncopied_where_that_is_asked_for() {
     let places =
         |pieces: &mut dyn Iterator<Item = Bytes>| pieces.map(|piece| piece.as_ptr()).collect::<Vec<_>>();
     let read = log.read(&log.run(0, 4, usize::MAX, false));
-    let read_from = places(&mut read.pieces().cloned());
+    let read_from = places(&mut read.pieces().iter().cloned());
     assert_eq!(read_from, places(&mut log.batches().flat_map(|stored| stored.frame.pieces())));
     let is_part = |whole: &Batch| read_from.iter().any(|place| whole.frame().as_ptr_range().contains(place));
     assert!(is_part(&shared) && !is_part(&own));
