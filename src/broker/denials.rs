@@ -1,6 +1,6 @@
 //! Denials: what clients are kept from, as ACLs that deny would, and which error code says so where.
 //!
-//! Kafka's `KafkaApis` asks its authorizer about the resources of each request; [`Denials::refusal`] does it in one place, for all
+//! Kafka's `KafkaApis` asks its authorizer about the resources of each request; [`Denials::of`] does it in one place, for all
 //! APIs: what a request would do, and to what. What is denied goes through the handlers as a fault's error code does,
 //! so that it stands where the API has a place for it; of several groups or transactional ids each has a place of its own.
 //!
