@@ -40,7 +40,7 @@ use metrics::Recorder;
 use queue::{Chooser, Obstacle, State};
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -80,6 +80,8 @@ struct Shared {
     starting: AtomicBool,
     /// Nothing more will come: the sender ends when everything is done.
     closing: AtomicBool,
+    /// Counts calls of `send`, not to the last one.
+    calls: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -118,6 +120,7 @@ impl Producer {
             telling: AtomicUsize::new(0),
             starting: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            calls: AtomicU32::new(0),
         });
         shared.cluster.serve(&shared);
         task::spawn(sender::run(sender::Ending(Arc::clone(&shared))));
@@ -126,7 +129,7 @@ impl Producer {
 
     /// Queues a record. Waits, for `max.block.ms` at most, while the topic (or the partition that the record names) is not
     /// known or the buffer (`buffer.memory`) is full; otherwise it waits for nothing but the task's turn on the runtime (every
-    /// hundred records or so). What comes back tells where the record
+    /// thousand small records or hundred large ones). What comes back tells where the record
     /// was written: await it, keep it for later, hand it to a [callback](Delivery::then), or drop it.
     ///
     /// Who waits for room gets it in the order of the calls.
@@ -145,7 +148,9 @@ impl Producer {
         async move {
             // Who sends in a loop would never be pending: on a runtime of one thread nothing would leave before the buffer is
             // full. All that the task does shares one budget, so that its records keep their order.
-            task::take_part().await;
+            if self.shared.is_to_take_part(&record) {
+                task::take_part().await;
+            }
             // Nearly always there is room.
             if self.shared.waiting.load(Ordering::Relaxed) == 0 {
                 match self.shared.append_in_place(&record) {
@@ -284,6 +289,17 @@ impl Producer {
 }
 
 impl Shared {
+    /// Whether a call of `send` takes of the task's share of the runtime: one of eight where records are small, because to
+    /// take of it costs a twentieth of sending one.
+    #[inline]
+    fn is_to_take_part(&self, record: &Record) -> bool {
+        let is_large = record.value.as_ref().is_some_and(|value| value.len() >= LARGE);
+        // No more than a hint: calls at the same time may count as one.
+        let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
+        self.calls.store(calls, Ordering::Relaxed);
+        is_large || calls.is_multiple_of(8)
+    }
+
     fn flush(&self) -> Mark {
         let mark = self.state().batcher.flush();
         self.wake.notify_one();
@@ -364,6 +380,8 @@ impl Shared {
     }
 }
 
+/// Values of this length take as long to copy as it takes to look whether it is somebody else's turn.
+const LARGE: usize = 2_048;
 /// How often who waits for room looks without being told to.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const SLOW: &str = "brokers take records slower than they come (buffer.memory, max.block.ms)";

@@ -212,9 +212,11 @@ impl BatchBuilder {
         H: IntoIterator<Item = Header<'h>, IntoIter: Clone>,
     {
         let headers = headers.into_iter();
-        let layout = self.layout(timestamp, key, value, headers.clone()).ok()?;
-        let fits = self.frame.len().saturating_add(layout.total) <= limit;
-        fits.then(|| self.write(timestamp, &layout, key, value, headers))
+        let timestamp_delta = timestamp.checked_sub(self.base_for(timestamp))?;
+        // A layout that went through a `Result` would go through memory.
+        let layout = layout(timestamp_delta, self.count, key, value, headers.clone());
+        let fits = self.frame.len().saturating_add(layout.total) <= limit.min(MAX_FRAME);
+        (fits && self.count < i32::MAX).then(|| self.write(timestamp, &layout, key, value, headers))
     }
 
     /// Ends the batch; `None` when nothing was appended, since no such batch may be sent.
@@ -230,6 +232,12 @@ impl BatchBuilder {
         ))
     }
 
+    /// What the timestamp of the next record is told against.
+    #[inline(always)]
+    const fn base_for(&self, timestamp: i64) -> i64 {
+        if self.count == 0 { timestamp } else { self.base_timestamp }
+    }
+
     #[inline(always)]
     fn layout<'h>(
         &self,
@@ -238,7 +246,7 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: impl Iterator<Item = Header<'h>>,
     ) -> Result<Layout, BuildError> {
-        let base = if self.count == 0 { timestamp } else { self.base_timestamp };
+        let base = self.base_for(timestamp);
         let Some(timestamp_delta) = timestamp.checked_sub(base) else {
             return Err(BuildError::Timestamp { timestamp, base });
         };

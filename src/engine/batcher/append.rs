@@ -275,6 +275,7 @@ struct Added {
 }
 
 impl<'r, H: Iterator<Item = Header<'r>> + Clone> Measured<'r, H> {
+    #[inline(always)]
     fn new(entry: Entry<'r, impl IntoIterator<Item = Header<'r>, IntoIter = H>>) -> Measured<'r, H> {
         let Entry { timestamp, key, value, headers } = entry;
         let entry = Entry { timestamp, key, value, headers: headers.into_iter() };

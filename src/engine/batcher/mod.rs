@@ -223,12 +223,19 @@ impl<C: Divide> Batcher<C> {
     }
 
     /// The topic, if the view knows it; from then on [`update`](Self::update) keeps it fresh.
+    #[inline(always)]
     pub fn topic(&mut self, name: &[u8], view: &View, now: Instant) -> Option<TopicRef> {
         let is_last = |topic: &&mut Topic| topic.label.as_bytes() == name;
         if let Some(topic) = self.topics.get_mut(self.last_topic).filter(is_last) {
             topic.last_use = now;
             return topic.known.is_some().then_some(TopicRef(self.last_topic));
         }
+        self.another_topic(name, view, now)
+    }
+
+    /// One that is not the last that was looked up.
+    #[inline(never)]
+    fn another_topic(&mut self, name: &[u8], view: &View, now: Instant) -> Option<TopicRef> {
         if let Some(&at) = self.names.get(name) {
             let topic = self.topics.get_mut(at)?;
             topic.last_use = now;

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 impl<C: Divide> Batcher<C> {
     /// The partition for what a partitioner chose; `None` when the topic has none of this number, or none at all now.
+    #[inline(always)]
     pub fn place(
         &mut self,
         topic: TopicRef,
@@ -19,9 +20,21 @@ impl<C: Divide> Batcher<C> {
         rng: &mut fastrand::Rng,
     ) -> Option<i32> {
         let yard = Yard { batcher: self, topic, now };
-        if let Some(partition) = self.topics.get(topic.0)?.spread.stay(choice, &yard) {
-            return Some(partition);
+        match self.topics.get(topic.0)?.spread.stay(choice, &yard) {
+            Some(partition) => Some(partition),
+            None => self.place_anew(topic, choice, now, rng),
         }
+    }
+
+    /// The way of what does not stay where the record before it went.
+    #[inline(never)]
+    fn place_anew(
+        &mut self,
+        topic: TopicRef,
+        choice: Choice,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Option<i32> {
         let entry = self.topics.get_mut(topic.0)?;
         let known = Arc::clone(entry.known.as_ref()?);
         let mut spread = std::mem::take(&mut entry.spread);
