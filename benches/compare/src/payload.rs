@@ -92,6 +92,11 @@ impl Values {
     pub fn endless(pool: &'static [Bytes]) -> Values {
         Values::count(pool, u64::MAX)
     }
+
+    /// How many are still to be given.
+    pub fn left(&self) -> u64 {
+        self.limit - self.given
+    }
 }
 
 impl Iterator for Values {

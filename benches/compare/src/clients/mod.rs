@@ -1,5 +1,6 @@
 //! The clients that are compared, one a file; and what those have in common that run on tokio.
 
+mod floor;
 #[cfg(feature = "krafka")]
 mod krafka;
 #[cfg(feature = "rdkafka")]
@@ -30,11 +31,16 @@ pub const BUILT: &[&str] = &[
     "krafka",
     #[cfg(feature = "rskafka")]
     "rskafka",
+    FLOOR,
 ];
+
+/// What no client can do without: see its module.
+pub const FLOOR: &str = "floor";
 
 pub fn dispatch(client: &str, job: &Job, mode: Mode) {
     match client {
         "ottla" => perform::<OnTokio<ours::Ottla>>(client, job, mode),
+        FLOOR => perform::<floor::Floor>(client, job, mode),
         #[cfg(feature = "rdkafka")]
         "librdkafka" => perform::<librdkafka::Librdkafka>(client, job, mode),
         #[cfg(feature = "krafka")]

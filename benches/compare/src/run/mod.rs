@@ -6,6 +6,7 @@ mod kafka;
 mod programs;
 mod table;
 
+use crate::clients::FLOOR;
 use cases::Case;
 use programs::{Figures, Workshop};
 use std::collections::BTreeMap;
@@ -55,7 +56,7 @@ pub fn main(words: &[&str]) {
     let (mut results, mut failures) = (Results::new(), Vec::new());
     for round in 0..options.rounds {
         for case in cases.iter().filter(|case| round == 0 || !case.once) {
-            for client in &clients {
+            for client in clients.iter().filter(|client| *client != FLOOR || case.has_floor()) {
                 let who = format!("round {} {} {client}", round + 1, case.name);
                 for figures in measure(&mut workshop, case, client, &options, &who, &mut failures) {
                     results.entry((case.name, client.to_owned())).or_default().push(figures);

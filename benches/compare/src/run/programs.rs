@@ -3,6 +3,7 @@
 
 use super::cases::{self, Case, SinkKind};
 use super::kafka::Kafka;
+use crate::clients::FLOOR;
 use crate::job::WINDOW_BYTES;
 use crate::source::Log;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 /// Name and value, as a client printed them.
 pub type Figures = BTreeMap<String, f64>;
 
-/// All clients there are, in the table's order.
-pub const ALL: [&str; 5] = ["ottla", "librdkafka", "krafka", "franz-go", "rskafka"];
+/// All clients there are, in the table's order, and what none of them can do without.
+pub const ALL: [&str; 6] = ["ottla", "librdkafka", "krafka", "franz-go", "rskafka", FLOOR];
 
 /// The clients' core, and the sinks' (or Kafka's).
 const CLIENT_CORE: usize = 0;

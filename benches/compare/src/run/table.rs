@@ -3,6 +3,7 @@
 use super::Results;
 use super::cases::{self, Case, Row, Target};
 use super::programs::Figures;
+use crate::clients::FLOOR;
 use std::fmt::Write;
 
 /// What was compared, to the version.
@@ -46,7 +47,8 @@ fn verdict(row: &Row, clients: &[String], medians: &[Option<f64>]) -> (String, S
     let of = |name: &str| clients.iter().position(|client| client == name).and_then(|index| medians[index]);
     let lowest = || {
         let both = clients.iter().zip(medians);
-        both.filter(|(client, _)| *client != "ottla").filter_map(|(_, median)| *median).min_by(f64::total_cmp)
+        let peers = both.filter(|(client, _)| !["ottla", FLOOR].contains(&client.as_str()));
+        peers.filter_map(|(_, median)| *median).min_by(f64::total_cmp)
     };
     let fastest = || [of("librdkafka"), of("franz-go")].into_iter().flatten().max_by(f64::total_cmp);
     let (peer, limit, sign) = match row.target {
@@ -136,6 +138,7 @@ fn version(client: &str) -> String {
             let (_, rest) = GO_MOD.split_once("franz-go v").expect("a required version");
             format!("franz-go {}", rest.split_whitespace().next().expect("a version"))
         }
+        FLOOR => "The floor: the same requests from tokio without a client".to_owned(),
         name => format!("{name} {}", of_crate(name)),
     }
 }

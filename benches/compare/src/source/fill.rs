@@ -2,7 +2,7 @@
 
 use crate::job::Settings;
 use crate::payload::{self, Values};
-use ottla::{Client, Delivery, NewTopic, Producer, Record};
+use ottla::{Client, NewTopic, Producer, Record};
 
 /// Of the batches that are written: what Java's producer fills them to as it comes.
 const BATCH_BYTES: &str = "16384";
@@ -76,7 +76,7 @@ async fn write(
     values: impl Iterator<Item = &'static bytes::Bytes>,
 ) {
     for value in values {
-        let record = Record::to(topic.to_owned()).partition(partition).value(value.clone());
-        let _: Delivery = producer.send(record).await.expect("taken");
+        let record = Record::to(topic).partition(partition).value(value.clone());
+        drop(producer.send(record).await.expect("taken"));
     }
 }

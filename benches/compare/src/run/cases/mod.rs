@@ -83,6 +83,13 @@ impl Case {
         }
     }
 
+    /// Whether there is something to be said of what no client can do without.
+    pub fn has_floor(&self) -> bool {
+        let Work::Write(words) = &self.work else { return false };
+        let is_plain = self.sink == SinkKind::Plain && self.settings.is_empty();
+        is_plain && words(1.0).first().is_some_and(|job| job == "produce" || job == "latency")
+    }
+
     /// Whether its source counts.
     pub fn counts(&self) -> bool {
         matches!(self.sink, SinkKind::Source(_, options) if options.contains(&"--count"))
