@@ -45,6 +45,12 @@ pub async fn take_part() {
     tokio::task::coop::consume_budget().await;
 }
 
+/// Whether [`take_part`] would be ready at once.
+#[inline]
+pub fn has_part_left() -> bool {
+    tokio::task::coop::has_budget_remaining()
+}
+
 /// Waits for `future` no longer than until `deadline`; `None` when it was not ready by then.
 ///
 /// # Cancel safety
