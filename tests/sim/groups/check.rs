@@ -77,20 +77,15 @@ impl Tally {
 }
 
 impl History {
-    /// When a member was heard last, if its session cannot have ended within these times.
+    /// When a member was heard last, if neither its session can have ended within these times nor a rebalance that it was not
+    /// told of.
     fn is_surely_known(&self, member: usize, from: Duration, to: Duration) -> Option<Duration> {
         let session = self.knobs.as_ref()?.session();
-        let heard = self.heard.get(&member)?;
-        let first = heard.partition_point(|at| *at <= from);
-        // It was, when it got its partitions.
-        let before = first.checked_sub(1).map_or(from, |before| heard[before]);
-        let later = heard[first..].iter().copied().filter(|at| *at <= to);
-        let within: Vec<Duration> = std::iter::once(before).chain(later).collect();
-        let gaps = within.windows(2).map(|pair| pair[1] - pair[0]);
-        let last = *within.last()?;
-        let longest = gaps.chain([to - last]).max()?;
-        // In the middle of a rebalance it is kept for less.
-        (longest + SLACK < session.min(MAX_POLL)).then_some(last)
+        let (last, longest) = gaps(self.heard.get(&member)?, from, to)?;
+        // In the middle of a rebalance it is kept for less, whatever it sends: what counts is that it was told to join.
+        let answered = self.answered.get(&member).map_or(&[][..], Vec::as_slice);
+        let (_, untold) = gaps(answered, from, to)?;
+        (longest + SLACK < session && untold + SLACK < MAX_POLL).then_some(last)
     }
 
     pub fn violations(&self) -> Vec<Violation> {
@@ -102,6 +97,17 @@ impl History {
         checker.found.extend(panics);
         checker.found
     }
+}
+
+/// The last of `times` within these two, and the longest time without one. Something was heard when it got its partitions.
+fn gaps(times: &[Duration], from: Duration, to: Duration) -> Option<(Duration, Duration)> {
+    let first = times.partition_point(|at| *at <= from);
+    let before = first.checked_sub(1).map_or(from, |before| times[before]);
+    let later = times[first..].iter().copied().filter(|at| *at <= to);
+    let within: Vec<Duration> = std::iter::once(before).chain(later).collect();
+    let gaps = within.windows(2).map(|pair| pair[1] - pair[0]);
+    let last = *within.last()?;
+    Some((last, gaps.chain([to - last]).max()?))
 }
 
 /// Goes through a history.

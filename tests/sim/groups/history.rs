@@ -101,6 +101,8 @@ pub struct History {
     pub commits: Vec<Commit>,
     /// When each member was surely heard by a coordinator.
     pub heard: BTreeMap<usize, Vec<Duration>>,
+    /// When each member was heard and no fault kept the answer from it.
+    pub answered: BTreeMap<usize, Vec<Duration>>,
     /// The values that lie in each partition.
     pub partitions: BTreeMap<i32, Vec<String>>,
     /// From the moment when everything was right again until all was read and shared out; `None` if that did not happen.

@@ -3,7 +3,7 @@
 use super::history::{Commit, Deed, Event, History, Log, heard};
 use super::member::{Member, Order, Terms};
 use super::plan::{BROKERS, HEALED, Knobs, LONGEST_CLOSE, MAX_POLL, Plan, SLOTS, Step, What};
-use ottla::broker::{Cluster, Fault, TopicSpec};
+use ottla::broker::{Cluster, Fate, Fault, TopicSpec};
 use ottla::consumer::RebalanceKind;
 use ottla::net::mem::{Faults, MemNet, Way};
 use ottla::{Client, Record};
@@ -86,9 +86,13 @@ async fn play(plan: &Plan) -> History {
     let start = start.into_std();
     let seen = cluster.requests();
     let mut heard_at: BTreeMap<usize, Vec<Duration>> = BTreeMap::new();
+    let mut answered_at = heard_at.clone();
     for seen in &seen {
         if let Some(member) = heard(seen) {
             heard_at.entry(member).or_default().push(seen.at - start);
+            if seen.fate == Fate::Pass {
+                answered_at.entry(member).or_default().push(seen.at - start);
+            }
         }
     }
     History {
@@ -96,6 +100,7 @@ async fn play(plan: &Plan) -> History {
         events: log.events(),
         commits: cluster.commits().iter().map(|seen| Commit::of(seen, start)).collect(),
         heard: heard_at,
+        answered: answered_at,
         partitions: (0..knobs.partitions).map(|index| (index, values(&cluster, index))).collect(),
         settled,
         leaked,
