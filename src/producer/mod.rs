@@ -381,7 +381,7 @@ impl Shared {
     }
 }
 
-/// Values of this length take as long to copy as it takes to look whether it is somebody else's turn.
+/// Copying a value of this length takes so long that others would wait too long for eight times as many of them.
 const LARGE: usize = 2_048;
 /// How often who waits for room looks without being told to.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

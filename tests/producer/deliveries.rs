@@ -270,6 +270,32 @@ fn sends_that_are_awaited_together_keep_their_order() {
     });
 }
 
+/// On a runtime of one thread nothing would leave, and nobody else go on, as long as a task sends.
+#[test]
+fn who_sends_in_a_loop_lets_others_go_on() {
+    simulated(|world: World| async move {
+        let producer = world.producer(&[]);
+        producer.partitions_for(TOPIC).await.unwrap();
+        for (bytes, most) in [(10, 1_024), (2_048, 128)] {
+            let turns = Arc::new(Mutex::new(0));
+            let turning = Arc::clone(&turns);
+            let other = tokio::spawn(async move {
+                loop {
+                    *turning.lock().unwrap() += 1;
+                    tokio::task::yield_now().await;
+                }
+            });
+            for _ in 0..10 * most {
+                drop(producer.send(Record::to(TOPIC).value(vec![b'x'; bytes])).await.unwrap());
+            }
+            other.abort();
+            let turns = *turns.lock().unwrap();
+            assert!(turns >= 9, "{turns} turns beside {} records of {bytes} bytes", 10 * most);
+        }
+        producer.flush().await.unwrap();
+    });
+}
+
 /// Even if the producer's task has never run.
 #[test]
 fn deliveries_are_resolved_when_the_runtime_ends_at_once() {

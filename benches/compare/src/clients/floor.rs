@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 /// A version that names topics.
 const VERSION: i16 = 12;
 const IN_FLIGHT: usize = 5;
-/// As large as ours and librdkafka's get in these jobs.
+/// From this size on ours sends a batch without waiting for more.
 const BATCH_BYTES: usize = 512 << 10;
 
 pub struct Floor {
